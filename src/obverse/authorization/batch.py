@@ -1,0 +1,476 @@
+"""One batch of commands, decided one after the other over the state loaded for all of them. Pure.
+
+A `Batch` holds the batch's own copies of cards, accounts and authorizations. Deciding changes only these
+copies and notes what has to be written, so two requests for one card in one batch are decided in order.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from obverse.authorization import rules
+from obverse.authorization.commands import (
+    Authorize,
+    Capture,
+    CaptureByKey,
+    Command,
+    Conclude,
+    LegReversed,
+    Reverse,
+    ReverseByKey,
+)
+from obverse.authorization.errors import AlreadyCaptured, CaptureTooLarge, NotCapturable
+from obverse.authorization.model import (
+    Authorization,
+    Decision,
+    Decline,
+    Entry,
+    Leg,
+    LegPlan,
+    LegStatus,
+    Status,
+)
+from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
+from obverse.authorization.rules import CardUsage, KnownCard
+from obverse.cards.model import Card, CardUse
+from obverse.cards.rules import face_expiry
+from obverse.kit.errors import NotFound, ObverseError
+from obverse.kit.ids import AuthorizationId, CardId, NewId, PartitionId, SourceId, TransferId
+from obverse.kit.money import CurrencyCode, Money
+from obverse.ledger.model import Account, Transfer, TransferKind
+from obverse.ledger.rules import Books
+from obverse.wallet.model import Source
+
+_APPROVAL_CODE_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_NEVER_ANSWERED: Final = LegAnswer(LegOutcome.NO_ANSWER)
+_HOLDS_MONEY: Final = frozenset({LegStatus.HELD, LegStatus.APPROVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """Where ids, approval codes and network references come from; passed in, so that runs can be replayed."""
+
+    new_id: NewId
+    random_bytes: Callable[[int], bytes]
+    new_network_ref: Callable[[], str]
+    off_us_patience: timedelta
+    """How long after its opening a payment may wait for card companies before recovery closes it."""
+
+    def approval_code(self) -> str:
+        """Six letters and digits without those that are mistaken for one another (ISO 8583 DE 38)."""
+        return "".join([_APPROVAL_CODE_LETTERS[byte & 31] for byte in self.random_bytes(6)])
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the database says about everything a batch touches, under its locks."""
+
+    cards: Mapping[bytes, Card] = field(default_factory=dict)
+    """By number hash."""
+    sources: Mapping[SourceId, Source] = field(default_factory=dict)
+    accounts: Sequence[Account] = ()
+    authorizations: Iterable[Authorization] = ()
+
+
+class Batch:
+    """Decides commands in order and collects what is to be saved."""
+
+    def __init__(self, partition_id: PartitionId, loaded: Loaded, *, now: datetime, makers: Makers) -> None:
+        self.partition_id = partition_id
+        self.now = now
+        self.books = Books(loaded.accounts)
+        self.inserted: dict[AuthorizationId, None] = {}
+        self.updated: dict[AuthorizationId, None] = {}
+        self.news: list[tuple[str, Authorization]] = []
+        """Event types and what they are about, in order."""
+        self.legs_to_reverse: list[tuple[AuthorizationId, int]] = []
+        self.asks: dict[AuthorizationId, list[tuple[int, LegRequest]]] = {}
+        """What card companies are to be asked once this batch is committed, by leg position."""
+        self.makers = makers
+        self._cards = loaded.cards
+        self._cards_by_id = {card.id: card for card in loaded.cards.values()}
+        self._sources = loaded.sources
+        self._usages: dict[CardId, CardUsage] = {}
+        self._by_id = {a.id: a for a in loaded.authorizations}
+        self._by_key = {a.request_key: a.id for a in self._by_id.values()}
+
+    def decide(self, command: Command) -> Authorization | ObverseError:
+        """Carry out one command on the batch's copies; a refusal is returned and changes nothing."""
+        try:
+            match command:
+                case Authorize():
+                    return self._authorize(command)
+                case Conclude():
+                    return self._conclude(self._get(command.id), command.answers)
+                case Reverse():
+                    return self._reverse(self._get(command.id))
+                case ReverseByKey():
+                    return self._reverse_by_key(command)
+                case Capture():
+                    return self._capture(self._get(command.id), command.amount_minor)
+                case CaptureByKey():
+                    return self._capture(
+                        self._get(self._by_key.get(command.request_key)), command.amount_minor
+                    )
+                case LegReversed():
+                    return self._leg_reversed(self._get(command.id), command.position)
+        except ObverseError as refused:
+            return refused
+
+    def preview(self, command: Authorize) -> Decision:
+        """What `decide` would say of this payment, with nothing noted and nothing moved (PF-9)."""
+        return rules.authorize(command.request, self._known_card(command), self.books, now=self.now)
+
+    def drafts(self, ids: Iterable[AuthorizationId]) -> list[Authorization]:
+        """These authorizations as the batch leaves them."""
+        return [self._by_id[id_] for id_ in ids]
+
+    def card_uses(self) -> list[CardUse]:
+        """What is left of every card whose counters a decision changed."""
+        return [
+            CardUse(id_, usage.uses_left, usage.spent_minor)
+            for id_, usage in self._usages.items()
+            if (usage.uses_left, usage.spent_minor)
+            != (self._cards_by_id[id_].uses_left, self._cards_by_id[id_].spent_minor)
+        ]
+
+    # authorize -----------------------------------------------------------------------------------------
+
+    def _authorize(self, command: Authorize) -> Authorization:
+        request = command.request
+        earlier = self._by_key.get(request.request_key)
+        if earlier is not None:
+            return _repeated(self._by_id[earlier], command)
+        known = self._known_card(command)
+        decision = rules.authorize(request, known, self.books, now=self.now)
+        approved = decision.decline is None
+        waits = approved and any(rules.is_off_us(plan.kind) for plan in decision.legs)
+        if known is not None and approved:
+            rules.spend(known.usage, request.amount.amount_minor, known.card.controls.spent_on)
+        authorization = Authorization(
+            partition_id=self.partition_id,
+            id=command.id,
+            request_key=request.request_key,
+            fingerprint=command.fingerprint,
+            status=Status.PROCESSING if waits else Status.APPROVED if approved else Status.DECLINED,
+            decline=decision.decline,
+            failed_rules=decision.failed_rules,
+            approval_code=self.makers.approval_code() if approved and not waits else None,
+            card_id=known.card.id if known is not None else None,
+            merchant_id=request.merchant.id if request.merchant is not None else None,
+            terminal=request.terminal,
+            entry=request.entry,
+            category=request.merchant.category if request.merchant is not None else None,
+            amount=request.amount,
+            captured_minor=request.amount.amount_minor if request.capture and approved and not waits else 0,
+            captured_at_once=request.capture,
+            deadline_at=self.now + self.makers.off_us_patience if waits else None,
+            created_at=self.now,
+            legs=[
+                self._open_leg(command, position, plan, waits=waits)
+                for position, plan in enumerate(decision.legs)
+            ],
+        )
+        self._by_id[authorization.id] = authorization
+        self._by_key[authorization.request_key] = authorization.id
+        self.inserted[authorization.id] = None
+        if waits:
+            self.asks[authorization.id] = [
+                (leg.position, self._ask(command, leg))
+                for leg in authorization.legs
+                if leg.status is LegStatus.SENT
+            ]
+        else:
+            self.news.append((f"authorization.{authorization.status}", authorization))
+        return authorization
+
+    def _known_card(self, command: Authorize) -> KnownCard | None:
+        card = next((self._cards[h] for h in command.number_hashes if h in self._cards), None)
+        if card is None:
+            return None
+        request = command.request
+        cvv_fits = command.cvv_ok if command.cvv_ok is not None else not rules.needs_cvv(request.entry)
+        return KnownCard(
+            card,
+            self._usage(card),
+            details_match=cvv_fits and request.expiry == face_expiry(card.created_at),
+            sources=[self._sources[id_] for id_ in card.funding if id_ in self._sources],
+        )
+
+    def _open_leg(self, command: Authorize, position: int, plan: LegPlan, *, waits: bool) -> Leg:
+        off_us = rules.is_off_us(plan.kind)
+        leg = Leg(
+            position=position,
+            source_id=plan.source_id,
+            kind=plan.kind,
+            amount_minor=plan.amount_minor,
+            status=LegStatus.SENT if off_us else LegStatus.HELD if waits else LegStatus.APPROVED,
+            debit_account_id=plan.debit_account_id,
+            credit_account_id=plan.credit_account_id,
+            transfer_id=None if off_us else TransferId(self.makers.new_id()),
+            network_ref=self.makers.new_network_ref() if off_us else None,
+        )
+        if leg.transfer_id is not None:
+            at_once = command.request.capture and not waits
+            kind = TransferKind.POSTED if at_once else TransferKind.PENDING
+            self._enter(leg, command.request.amount.currency, command.id, kind, leg.transfer_id)
+        return leg
+
+    def _ask(self, command: Authorize, leg: Leg) -> LegRequest:
+        vault_card_id = self._sources[leg.source_id].vault_card_id
+        merchant = command.request.merchant
+        assert vault_card_id is not None, "an off-us source stands for a real card"
+        assert merchant is not None, "a payment without a merchant is declined"
+        assert leg.network_ref is not None, "a leg is named before it is sent"
+        return LegRequest(
+            network_ref=leg.network_ref,
+            vault_card_id=vault_card_id,
+            amount=Money(leg.amount_minor, command.request.amount.currency),
+            merchant_name=merchant.name,
+            merchant_category=merchant.category,
+        )
+
+    # conclude ------------------------------------------------------------------------------------------
+
+    def _conclude(self, authorization: Authorization, answers: Mapping[int, LegAnswer]) -> Authorization:
+        if authorization.status is not Status.PROCESSING:
+            return (
+                authorization  # recovery or a reversal was here first; what may have happened is being undone
+            )
+        decline = rules.conclude(authorization.legs, answers)
+        legs = [
+            self._conclude_leg(authorization, leg, answers.get(leg.position, _NEVER_ANSWERED), decline)
+            for leg in authorization.legs
+        ]
+        amount_minor = authorization.amount.amount_minor
+        if decline is not None:
+            self._give_back(authorization, amount_minor, was_approved=False)
+        concluded = replace(
+            authorization,
+            status=Status.APPROVED if decline is None else Status.DECLINED,
+            decline=decline,
+            approval_code=self.makers.approval_code() if decline is None else None,
+            captured_minor=amount_minor if decline is None and authorization.captured_at_once else 0,
+            deadline_at=None,
+            legs=legs,
+        )
+        return self._update(concluded, news=f"authorization.{concluded.status}")
+
+    def _conclude_leg(
+        self, authorization: Authorization, leg: Leg, answer: LegAnswer, decline: Decline | None
+    ) -> Leg:
+        approved = decline is None
+        if leg.status is LegStatus.HELD:
+            if not approved:
+                self._resolve(authorization, leg, TransferKind.VOID, leg.amount_minor, 0)
+            elif authorization.captured_at_once:
+                self._resolve(authorization, leg, TransferKind.POST, leg.amount_minor, 0)
+            return replace(leg, status=LegStatus.APPROVED if approved else LegStatus.REVERSED)
+        transfer_id = None
+        if approved:
+            transfer_id = TransferId(self.makers.new_id())
+            kind = TransferKind.POSTED if authorization.captured_at_once else TransferKind.PENDING
+            self._enter(leg, authorization.amount.currency, authorization.id, kind, transfer_id)
+        status = rules.leg_after(leg, answer, approved=approved)
+        if status in (LegStatus.REVERSING, LegStatus.UNKNOWN):
+            self.legs_to_reverse.append((authorization.id, leg.position))
+        return replace(
+            leg,
+            status=status,
+            transfer_id=transfer_id,
+            response_code=answer.response_code,
+            network_approval=answer.approval_code,
+        )
+
+    # reverse -------------------------------------------------------------------------------------------
+
+    def _reverse_by_key(self, command: ReverseByKey) -> Authorization:
+        earlier = self._by_key.get(command.request_key)
+        if earlier is not None:
+            return self._reverse(self._by_id[earlier])
+        mark = Authorization(
+            partition_id=self.partition_id,
+            id=command.id,
+            request_key=command.request_key,
+            fingerprint=b"",
+            status=Status.REVERSED,
+            decline=Decline.REVERSED,
+            failed_rules=rules.NO_FAILURE,
+            approval_code=None,
+            card_id=None,
+            merchant_id=command.merchant_id,
+            terminal=command.terminal,
+            entry=Entry.TYPED,
+            category=None,
+            amount=command.amount,
+            captured_minor=0,
+            captured_at_once=False,
+            deadline_at=None,
+            created_at=self.now,
+        )
+        self._by_id[mark.id] = mark
+        self._by_key[mark.request_key] = mark.id
+        self.inserted[mark.id] = None
+        return mark
+
+    def _reverse(self, authorization: Authorization) -> Authorization:
+        if authorization.status not in (Status.PROCESSING, Status.APPROVED):
+            return authorization
+        parts = zip(authorization.legs, _captured_parts(authorization), strict=True)
+        legs = [self._reverse_leg(authorization, leg, part) for leg, part in parts]
+        spent = authorization.captured_minor or authorization.amount.amount_minor
+        was_approved = authorization.status is Status.APPROVED
+        self._give_back(authorization, spent, was_approved=was_approved)
+        undone = replace(
+            authorization,
+            status=Status.REVERSED,
+            decline=Decline.REVERSED,
+            deadline_at=None,
+            legs=legs,
+        )
+        return self._update(undone, news="authorization.reversed")
+
+    def _reverse_leg(self, authorization: Authorization, leg: Leg, captured_minor: int) -> Leg:
+        if leg.status in _HOLDS_MONEY:
+            if captured_minor == 0 and authorization.captured_minor == 0:
+                self._resolve(authorization, leg, TransferKind.VOID, leg.amount_minor, 0)
+            elif captured_minor > 0:
+                self._return_captured(authorization, leg, captured_minor)
+        if not rules.is_off_us(leg.kind):
+            return replace(leg, status=LegStatus.REVERSED)
+        self.legs_to_reverse.append((authorization.id, leg.position))
+        return replace(leg, status=LegStatus.UNKNOWN if leg.status is LegStatus.SENT else LegStatus.REVERSING)
+
+    def _leg_reversed(self, authorization: Authorization, position: int) -> Authorization:
+        legs = [
+            replace(leg, status=LegStatus.REVERSED)
+            if leg.position == position and leg.status in (LegStatus.REVERSING, LegStatus.UNKNOWN)
+            else leg
+            for leg in authorization.legs
+        ]
+        return self._update(replace(authorization, legs=legs), news=None)
+
+    # capture -------------------------------------------------------------------------------------------
+
+    def _capture(self, authorization: Authorization, amount_minor: int | None) -> Authorization:
+        authorized = authorization.amount.amount_minor
+        wanted = authorized if amount_minor is None else amount_minor
+        if authorization.status is not Status.APPROVED:
+            raise NotCapturable
+        if authorization.captured_minor == wanted and wanted > 0:
+            return authorization
+        if authorization.captured_minor > 0:
+            raise AlreadyCaptured
+        if wanted > authorized:
+            raise CaptureTooLarge
+        captured = replace(authorization, captured_minor=wanted)
+        for leg, part in zip(captured.legs, _captured_parts(captured), strict=True):
+            if part > 0:
+                self._resolve(captured, leg, TransferKind.POST, part, 0)
+            if part < leg.amount_minor:
+                self._resolve(captured, leg, TransferKind.VOID, leg.amount_minor - part, part)
+        self._spend_on_capture(captured)
+        return self._update(captured, news="authorization.captured")
+
+    def _spend_on_capture(self, captured: Authorization) -> None:
+        card = self._cards_by_id.get(captured.card_id) if captured.card_id is not None else None
+        if card is not None:
+            released = captured.amount.amount_minor - captured.captured_minor
+            rules.capture(self._usage(card), released, card.controls.spent_on)
+
+    # what all of them need -----------------------------------------------------------------------------
+
+    def _get(self, id_: AuthorizationId | None) -> Authorization:
+        if id_ is None or id_ not in self._by_id:
+            raise NotFound("payment")
+        return self._by_id[id_]
+
+    def _usage(self, card: Card) -> CardUsage:
+        usage = self._usages.get(card.id)
+        if usage is None:
+            usage = self._usages[card.id] = CardUsage(card.uses_left, card.spent_minor)
+        return usage
+
+    def _give_back(self, authorization: Authorization, amount_minor: int, *, was_approved: bool) -> None:
+        card = self._cards_by_id.get(authorization.card_id) if authorization.card_id is not None else None
+        if card is not None:
+            rules.give_back(
+                self._usage(card), amount_minor, card.controls.spent_on, was_approved=was_approved
+            )
+
+    def _update(self, authorization: Authorization, *, news: str | None) -> Authorization:
+        self._by_id[authorization.id] = authorization
+        if authorization.id not in self.inserted:
+            self.updated[authorization.id] = None
+        if news is not None:
+            self.news.append((news, authorization))
+        return authorization
+
+    def _enter(
+        self, leg: Leg, currency: CurrencyCode, subject: AuthorizationId, kind: TransferKind, id_: TransferId
+    ) -> None:
+        self.books.enter(
+            Transfer(
+                id=id_,
+                kind=kind,
+                debit_account_id=leg.debit_account_id,
+                credit_account_id=leg.credit_account_id,
+                amount_minor=leg.amount_minor,
+                currency=currency,
+                subject_id=subject,
+                created_at=self.now,
+            )
+        )
+
+    def _resolve(
+        self, authorization: Authorization, leg: Leg, kind: TransferKind, amount_minor: int, before_minor: int
+    ) -> None:
+        self.books.enter(
+            Transfer(
+                id=TransferId(self.makers.new_id()),
+                kind=kind,
+                debit_account_id=leg.debit_account_id,
+                credit_account_id=leg.credit_account_id,
+                amount_minor=amount_minor,
+                currency=authorization.amount.currency,
+                subject_id=authorization.id,
+                created_at=self.now,
+                pending_id=leg.transfer_id,
+                pending_minor=leg.amount_minor,
+                resolved_before_minor=before_minor,
+            )
+        )
+
+    def _return_captured(self, authorization: Authorization, leg: Leg, amount_minor: int) -> None:
+        """Money that was final goes back by a transfer the other way round; the journal is never changed."""
+        self.books.enter(
+            Transfer(
+                id=TransferId(self.makers.new_id()),
+                kind=TransferKind.POSTED,
+                debit_account_id=leg.credit_account_id,
+                credit_account_id=leg.debit_account_id,
+                amount_minor=amount_minor,
+                currency=authorization.amount.currency,
+                subject_id=authorization.id,
+                created_at=self.now,
+            )
+        )
+
+
+def _repeated(earlier: Authorization, command: Authorize) -> Authorization:
+    """The first answer to this request key, unless another payment hides behind the same key."""
+    if earlier.fingerprint in (command.fingerprint, b""):
+        return earlier
+    return replace(earlier, status=Status.DECLINED, decline=Decline.KEY_REUSED, approval_code=None, legs=())
+
+
+def _captured_parts(authorization: Authorization) -> list[int]:
+    """How much of each leg was captured: a partial capture takes the legs in their order."""
+    rest = authorization.captured_minor
+    parts = []
+    for leg in authorization.legs:
+        part = min(rest, leg.amount_minor)
+        parts.append(part)
+        rest -= part
+    return parts

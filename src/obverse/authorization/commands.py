@@ -1,0 +1,80 @@
+"""What the engine can be told to do. Commands for one partition are decided together, batch by batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from obverse.authorization.model import AuthorizationRequest
+from obverse.authorization.ports import LegAnswer
+from obverse.kit.ids import AuthorizationId, MerchantId
+from obverse.kit.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """Decide a payment. `id` is given before, so that a batch tried twice recognises its own work.
+
+    `number_hashes` are the number's keyed hashes under every live key; `cvv_ok` is None where no CVV came.
+    `fingerprint` is a keyed hash of all that a repeat must have in common.
+    """
+
+    id: AuthorizationId
+    request: AuthorizationRequest
+    number_hashes: Sequence[bytes]
+    cvv_ok: bool | None
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """Close a payment whose card companies were asked; a leg without an answer is taken as not answered."""
+
+    id: AuthorizationId
+    answers: Mapping[int, LegAnswer]
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse:
+    """Undo a payment known by its id."""
+
+    id: AuthorizationId
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseByKey:
+    """Undo a payment known by its request key, also one that has not arrived yet (P8).
+
+    `id` is for the mark that is left where there is nothing to undo, so that the late original is declined.
+    """
+
+    id: AuthorizationId
+    request_key: str
+    amount: Money
+    merchant_id: MerchantId | None
+    terminal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Claim an approved payment, in whole (`amount_minor` None) or in part; the rest is released."""
+
+    id: AuthorizationId
+    amount_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureByKey:
+    """The same, for a door that knows the payment by its request key."""
+
+    request_key: str
+    amount_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LegReversed:
+    """A card company has acknowledged the reversal of one leg."""
+
+    id: AuthorizationId
+    position: int
+
+
+Command = Authorize | Conclude | Reverse | ReverseByKey | Capture | CaptureByKey | LegReversed

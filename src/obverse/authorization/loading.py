@@ -1,0 +1,80 @@
+"""Loading what a batch touches: a handful of set-based statements, locks always taken in the same order.
+
+Authorizations, then cards, then accounts, each in id order: whatever two batches share, one waits for the
+other and never both. Earlier answers are looked up after the locks, so that no twin slips by.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from obverse.authorization import repository
+from obverse.authorization.batch import Loaded
+from obverse.authorization.commands import (
+    Authorize,
+    CaptureByKey,
+    Command,
+    ReverseByKey,
+)
+from obverse.authorization.model import Authorization
+from obverse.cards import repository as cards
+from obverse.kit.database import Connection
+from obverse.kit.ids import AccountId, PartitionId
+from obverse.ledger import repository as ledger
+from obverse.wallet import repository as wallet
+from obverse.wallet.model import Source
+
+
+async def load(conn: Connection, partition_id: PartitionId, commands: Sequence[Command]) -> Loaded:
+    """Lock and read everything these commands touch."""
+    payments = [c for c in commands if isinstance(c, Authorize)]
+    touched = await _lock_authorizations(conn, partition_id, commands)
+    cards_found = await cards.lock(
+        conn,
+        partition_id,
+        [hash_ for c in payments for hash_ in c.number_hashes],
+        [a.card_id for a in touched if a.card_id is not None],
+    )
+    sources = (
+        await wallet.load_sources(conn, {id_ for card in cards_found for id_ in card.funding})
+        if payments and cards_found
+        else {}
+    )
+    accounts = await ledger.lock_accounts(conn, partition_id, _account_ids(sources.values(), touched))
+    earlier = await repository.find_by_key(conn, partition_id, [c.request.request_key for c in payments])
+    return Loaded(
+        cards={card.number_hash: card for card in cards_found},
+        sources=sources,
+        accounts=accounts,
+        authorizations=[*earlier, *touched],
+    )
+
+
+async def load_for_dry_run(conn: Connection, partition_id: PartitionId, command: Authorize) -> Loaded:
+    """Read what one payment would touch, without a lock."""
+    cards_found = await cards.find(conn, partition_id, command.number_hashes, [])
+    sources = await wallet.load_sources(conn, {id_ for card in cards_found for id_ in card.funding})
+    accounts = await ledger.find_accounts(conn, partition_id, _account_ids(sources.values(), ()))
+    return Loaded(cards={card.number_hash: card for card in cards_found}, sources=sources, accounts=accounts)
+
+
+def missed(loaded: Loaded, commands: Iterable[Command]) -> bool:
+    """Whether a payment names a card that was not found."""
+    return any(
+        isinstance(c, Authorize) and not any(hash_ in loaded.cards for hash_ in c.number_hashes)
+        for c in commands
+    )
+
+
+async def _lock_authorizations(
+    conn: Connection, partition_id: PartitionId, commands: Sequence[Command]
+) -> Sequence[Authorization]:
+    keys = [c.request_key for c in commands if isinstance(c, ReverseByKey | CaptureByKey)]
+    ids = [c.id for c in commands if not isinstance(c, Authorize | ReverseByKey | CaptureByKey)]
+    return await repository.lock(conn, partition_id, ids, keys) if keys or ids else ()
+
+
+def _account_ids(sources: Iterable[Source], touched: Iterable[Authorization]) -> list[AccountId]:
+    legs = [leg for authorization in touched for leg in authorization.legs]
+    ids = {source.account_id for source in sources}
+    ids.update(leg.debit_account_id for leg in legs)
+    ids.update(leg.credit_account_id for leg in legs)
+    return sorted(ids)

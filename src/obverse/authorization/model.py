@@ -1,0 +1,187 @@
+"""An authorization: the decision on one payment, made of one leg per funding source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntFlag, StrEnum
+
+from obverse.kit.ids import (
+    AccountId,
+    AuthorizationId,
+    CardId,
+    MerchantId,
+    PartitionId,
+    SourceId,
+    TransferId,
+)
+from obverse.kit.money import Money
+from obverse.kit.secret import Secret
+from obverse.merchants.model import Merchant
+from obverse.wallet.model import SourceKind
+
+
+class Entry(StrEnum):
+    """How the number got to the merchant."""
+
+    ONLINE = "online"
+    CHIP = "chip"
+    CONTACTLESS = "contactless"
+    SWIPE = "swipe"
+    BARCODE = "barcode"
+    TYPED = "typed"
+
+
+class Rule(IntFlag):
+    """Every rule the engine asks, in the order in which a failure is named.
+
+    The bits are stored with the authorization, so that member and operator can be told each rule's answer
+    for ever after (PF-9, PF-11). Bits are never reused.
+    """
+
+    MERCHANT_ACTIVE = 1
+    KNOWN_CARD = 2
+    CARD_DETAILS = 4
+    CARD_STATE = 8
+    EXPIRY = 16
+    SINGLE_USE = 32
+    MERCHANT_LOCK = 64
+    CATEGORY_LOCK = 128
+    CURRENCY = 256
+    PER_PAYMENT_LIMIT = 512
+    AMOUNT_LIMIT = 1024
+    FUNDING_ACTIVE = 2048
+    FUNDS = 4096
+
+
+class Decline(StrEnum):
+    """Why a payment was declined: stable codes for members and operators.
+
+    Merchants see only the generic reason their door maps it to (PF-11).
+    """
+
+    UNKNOWN_MERCHANT = "unknown_merchant"
+    UNKNOWN_CARD = "unknown_card"
+    WRONG_DETAILS = "wrong_details"
+    CARD_SUSPENDED = "card_suspended"
+    CARD_CLOSED = "card_closed"
+    CARD_EXPIRED = "card_expired"
+    CARD_USED = "card_used"
+    WRONG_MERCHANT = "wrong_merchant"
+    WRONG_CATEGORY = "wrong_category"
+    WRONG_CURRENCY = "wrong_currency"
+    PER_PAYMENT_LIMIT = "per_payment_limit"
+    AMOUNT_LIMIT = "amount_limit"
+    FUNDING_INACTIVE = "funding_inactive"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    CARD_COMPANY_DECLINED = "card_company_declined"
+    CARD_COMPANY_UNAVAILABLE = "card_company_unavailable"
+    CARD_COMPANY_LATE = "card_company_late"
+    REVERSED = "reversed"
+    """A reversal came first, or has undone the payment since."""
+    KEY_REUSED = "key_reused"
+    """The same request key came with a different payment."""
+
+
+class Status(StrEnum):
+    PROCESSING = "processing"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    REVERSED = "reversed"
+
+
+class LegStatus(StrEnum):
+    HELD = "held"
+    """On-us money reserved while the other legs are asked."""
+    SENT = "sent"
+    """Asked of a card company; no answer yet."""
+    APPROVED = "approved"
+    DECLINED = "declined"
+    UNKNOWN = "unknown"
+    """No answer came in time: it may have happened, so it is being reversed."""
+    REVERSING = "reversing"
+    REVERSED = "reversed"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """One payment as a door understood it.
+
+    `request_key` is the same for every repeat of the same request (ISO 8583: DE 7, 11, 32, 37, 41; REST:
+    key holder, route and Idempotency-Key), so that a repeat finds the first answer. `expiry` is YYMM.
+    `capture` asks for the money at once (ISO 8583 0200) instead of holding it.
+    `merchant` is None where the door knows no such merchant.
+    """
+
+    request_key: str
+    number: Secret
+    expiry: str | None
+    cvv: Secret | None
+    amount: Money
+    merchant: Merchant | None
+    terminal: str | None
+    entry: Entry
+    capture: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One funding source's share. Off-us legs carry what their card company needs to find them again."""
+
+    position: int
+    source_id: SourceId
+    kind: SourceKind
+    amount_minor: int
+    status: LegStatus
+    debit_account_id: AccountId
+    credit_account_id: AccountId
+    transfer_id: TransferId | None = None
+    network_ref: str | None = None
+    response_code: str | None = None
+    network_approval: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """The stored decision. `declines` are values, not errors: somebody at a till is waiting for one."""
+
+    partition_id: PartitionId
+    id: AuthorizationId
+    request_key: str
+    fingerprint: bytes
+    status: Status
+    decline: Decline | None
+    failed_rules: Rule
+    approval_code: str | None
+    card_id: CardId | None
+    merchant_id: MerchantId | None
+    terminal: str | None
+    entry: Entry
+    category: str | None
+    amount: Money
+    captured_minor: int
+    captured_at_once: bool
+    deadline_at: datetime | None
+    created_at: datetime
+    legs: Sequence[Leg] = ()
+    repeated: bool = field(default=False, compare=False)
+    """Whether this is the earlier answer to a request that came again. Told to the asker, not stored (P6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegPlan:
+    """What one source would pay."""
+
+    source_id: SourceId
+    kind: SourceKind
+    amount_minor: int
+    debit_account_id: AccountId
+    credit_account_id: AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The engine's answer before anything is moved: every rule's answer and the exact split (PF-9)."""
+
+    failed_rules: Rule
+    decline: Decline | None
+    legs: Sequence[LegPlan] = ()

@@ -1,0 +1,279 @@
+"""The SQL of authorizations and their legs. Functions take and return sets, in the caller's transaction."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+
+from obverse.authorization.model import (
+    Authorization,
+    Decline,
+    Entry,
+    Leg,
+    LegStatus,
+    Rule,
+    Status,
+)
+from obverse.kit.database import Connection
+from obverse.kit.ids import AuthorizationId, CardId, MerchantId, PartitionId
+from obverse.kit.money import CurrencyCode, Money
+from obverse.kit.paging import Page, PageRequest, cut
+from obverse.wallet.model import SourceKind
+
+_COLUMNS: Final = """
+    partition_id, id, request_key, fingerprint, status, decline, failed_rules, approval_code, card_id,
+    merchant_id, terminal, entry, category, amount_minor, currency, captured_minor, captured_at_once,
+    deadline_at, created_at
+"""
+_LEG_COLUMNS: Final = """
+    authorization_id, position, source_id, kind, amount_minor, status, debit_account_id, credit_account_id,
+    transfer_id, network_ref, response_code, network_approval
+"""
+
+# Authorizations are locked before cards and accounts, in id order: the same order everywhere.
+LOCK: Final = f"""
+select {_COLUMNS} from authorizations
+where partition_id = $1 and (id = any($2) or request_key = any($3)) order by id for update
+"""
+
+BY_KEY: Final = f"select {_COLUMNS} from authorizations where partition_id = $1 and request_key = any($2)"
+
+BY_ID: Final = f"select {_COLUMNS} from authorizations where partition_id = any($1) and id = $2"
+
+LEGS: Final = f"""
+select {_LEG_COLUMNS} from legs
+where partition_id = any($1) and authorization_id = any($2) order by authorization_id, position
+"""
+
+# In key order, so that two processes that store the same keys wait for each other and never in a circle.
+INSERT: Final = f"""
+insert into authorizations ({_COLUMNS})
+select $1, * from unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::int[], $8::text[],
+    $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::text[], $16::bigint[],
+    $17::boolean[], $18::timestamptz[], $19::timestamptz[])
+"""
+
+INSERT_LEGS: Final = f"""
+insert into legs (partition_id, {_LEG_COLUMNS})
+select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::bigint[], $7::text[],
+    $8::uuid[], $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[])
+"""
+
+UPDATE: Final = """
+update authorizations set status = new.status, decline = new.decline, approval_code = new.approval_code,
+    captured_minor = new.captured_minor, deadline_at = new.deadline_at
+from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[])
+    as new (id, status, decline, approval_code, captured_minor, deadline_at)
+where authorizations.partition_id = $1 and authorizations.id = new.id
+"""
+
+UPDATE_LEGS: Final = """
+update legs set status = new.status, transfer_id = new.transfer_id, response_code = new.response_code,
+    network_approval = new.network_approval
+from unnest($2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::text[], $7::text[])
+    as new (authorization_id, position, status, transfer_id, response_code, network_approval)
+where legs.partition_id = $1 and legs.authorization_id = new.authorization_id
+    and legs.position = new.position
+"""
+
+OVERDUE: Final = """
+select id from authorizations
+where partition_id = $1 and status = 'processing' and deadline_at < $2 order by deadline_at limit $3
+"""
+
+PAGE: Final = f"""
+select {_COLUMNS} from authorizations
+where partition_id = any($1) and ($2::uuid is null or id < $2) and ($3::uuid is null or card_id = $3)
+    and ($4::uuid is null or merchant_id = $4) and ($5::text is null or status = $5)
+    and ($6::uuid[] is null or card_id = any($6))
+order by id desc limit $7
+"""
+
+
+async def lock(
+    conn: Connection,
+    partition_id: PartitionId,
+    ids: Sequence[AuthorizationId],
+    request_keys: Sequence[str],
+) -> list[Authorization]:
+    """Lock authorizations, by id or request key, in id order, with their legs."""
+    rows = await conn.fetch(LOCK, partition_id, ids, request_keys)
+    return await _with_legs(conn, [partition_id], rows)
+
+
+async def find_by_key(
+    conn: Connection, partition_id: PartitionId, request_keys: Sequence[str]
+) -> list[Authorization]:
+    """The earlier answers to these requests."""
+    rows = await conn.fetch(BY_KEY, partition_id, request_keys)
+    return await _with_legs(conn, [partition_id], rows)
+
+
+async def find(
+    conn: Connection, partition_ids: Sequence[PartitionId], id_: AuthorizationId
+) -> Authorization | None:
+    """One authorization with its legs, or None."""
+    found = await _with_legs(conn, partition_ids, await conn.fetch(BY_ID, partition_ids, id_))
+    return found[0] if found else None
+
+
+async def find_page(
+    conn: Connection,
+    partition_ids: Sequence[PartitionId],
+    page: PageRequest,
+    *,
+    card_id: CardId | None = None,
+    merchant_id: MerchantId | None = None,
+    status: Status | None = None,
+    card_ids: Sequence[CardId] | None = None,
+) -> Page[Authorization]:
+    """Authorizations, newest first, narrowed by what is given."""
+    rows = await conn.fetch(
+        PAGE, partition_ids, page.after, card_id, merchant_id, status, card_ids, page.limit + 1
+    )
+    return cut(await _with_legs(conn, partition_ids, rows), page, lambda a: a.id)
+
+
+async def find_overdue(
+    conn: Connection, partition_id: PartitionId, now: datetime, limit: int
+) -> list[AuthorizationId]:
+    """Payments whose card companies should have answered by now: somebody died before closing them."""
+    return [row["id"] for row in await conn.fetch(OVERDUE, partition_id, now, limit)]
+
+
+async def insert(
+    conn: Connection, partition_id: PartitionId, authorizations: Sequence[Authorization]
+) -> None:
+    """Store new authorizations and their legs."""
+    if not authorizations:
+        return
+    ordered = sorted(authorizations, key=lambda a: a.request_key)
+    await conn.execute(
+        INSERT,
+        partition_id,
+        [a.id for a in ordered],
+        [a.request_key for a in ordered],
+        [a.fingerprint for a in ordered],
+        [a.status for a in ordered],
+        [a.decline for a in ordered],
+        [int(a.failed_rules) for a in ordered],
+        [a.approval_code for a in ordered],
+        [a.card_id for a in ordered],
+        [a.merchant_id for a in ordered],
+        [a.terminal for a in ordered],
+        [a.entry for a in ordered],
+        [a.category for a in ordered],
+        [a.amount.amount_minor for a in ordered],
+        [a.amount.currency for a in ordered],
+        [a.captured_minor for a in ordered],
+        [a.captured_at_once for a in ordered],
+        [a.deadline_at for a in ordered],
+        [a.created_at for a in ordered],
+    )
+    legs = [(a.id, leg) for a in ordered for leg in a.legs]
+    if legs:
+        await _insert_legs(conn, partition_id, legs)
+
+
+async def _insert_legs(
+    conn: Connection, partition_id: PartitionId, legs: Sequence[tuple[AuthorizationId, Leg]]
+) -> None:
+    await conn.execute(
+        INSERT_LEGS,
+        partition_id,
+        [id_ for id_, _ in legs],
+        [leg.position for _, leg in legs],
+        [leg.source_id for _, leg in legs],
+        [leg.kind for _, leg in legs],
+        [leg.amount_minor for _, leg in legs],
+        [leg.status for _, leg in legs],
+        [leg.debit_account_id for _, leg in legs],
+        [leg.credit_account_id for _, leg in legs],
+        [leg.transfer_id for _, leg in legs],
+        [leg.network_ref for _, leg in legs],
+        [leg.response_code for _, leg in legs],
+        [leg.network_approval for _, leg in legs],
+    )
+
+
+async def update(
+    conn: Connection, partition_id: PartitionId, authorizations: Sequence[Authorization]
+) -> None:
+    """Store what may change of authorizations and their legs; the caller holds their locks."""
+    if not authorizations:
+        return
+    await conn.execute(
+        UPDATE,
+        partition_id,
+        [a.id for a in authorizations],
+        [a.status for a in authorizations],
+        [a.decline for a in authorizations],
+        [a.approval_code for a in authorizations],
+        [a.captured_minor for a in authorizations],
+        [a.deadline_at for a in authorizations],
+    )
+    legs = [(a.id, leg) for a in authorizations for leg in a.legs]
+    if legs:
+        await conn.execute(
+            UPDATE_LEGS,
+            partition_id,
+            [id_ for id_, _ in legs],
+            [leg.position for _, leg in legs],
+            [leg.status for _, leg in legs],
+            [leg.transfer_id for _, leg in legs],
+            [leg.response_code for _, leg in legs],
+            [leg.network_approval for _, leg in legs],
+        )
+
+
+async def _with_legs(
+    conn: Connection, partition_ids: Sequence[PartitionId], rows: Sequence[asyncpg.Record]
+) -> list[Authorization]:
+    if not rows:
+        return []
+    legs: Mapping[Any, list[Leg]] = defaultdict(list)
+    for row in await conn.fetch(LEGS, partition_ids, [row["id"] for row in rows]):
+        legs[row["authorization_id"]].append(_leg(row))
+    return [_authorization(row, legs[row["id"]]) for row in rows]
+
+
+def _authorization(row: asyncpg.Record, legs: Sequence[Leg]) -> Authorization:
+    return Authorization(
+        partition_id=row["partition_id"],
+        id=row["id"],
+        request_key=row["request_key"],
+        fingerprint=row["fingerprint"],
+        status=Status(row["status"]),
+        decline=Decline(row["decline"]) if row["decline"] is not None else None,
+        failed_rules=Rule(row["failed_rules"]),
+        approval_code=row["approval_code"],
+        card_id=row["card_id"],
+        merchant_id=row["merchant_id"],
+        terminal=row["terminal"],
+        entry=Entry(row["entry"]),
+        category=row["category"],
+        amount=Money(row["amount_minor"], CurrencyCode(row["currency"])),
+        captured_minor=row["captured_minor"],
+        captured_at_once=row["captured_at_once"],
+        deadline_at=row["deadline_at"],
+        created_at=row["created_at"],
+        legs=legs,
+    )
+
+
+def _leg(row: asyncpg.Record) -> Leg:
+    return Leg(
+        position=row["position"],
+        source_id=row["source_id"],
+        kind=SourceKind(row["kind"]),
+        amount_minor=row["amount_minor"],
+        status=LegStatus(row["status"]),
+        debit_account_id=row["debit_account_id"],
+        credit_account_id=row["credit_account_id"],
+        transfer_id=row["transfer_id"],
+        network_ref=row["network_ref"],
+        response_code=row["response_code"],
+        network_approval=row["network_approval"],
+    )

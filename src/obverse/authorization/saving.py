@@ -1,0 +1,67 @@
+"""Saving what a batch decided: set-based statements in the transaction that loaded it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from obverse.authorization import repository
+from obverse.authorization.batch import Batch
+from obverse.authorization.model import Authorization
+from obverse.cards import repository as cards
+from obverse.kit import events, jobs
+from obverse.kit.database import Connection
+from obverse.kit.events import Event
+from obverse.kit.ids import AuthorizationId, EventId, PartitionId, to_text
+from obverse.ledger import repository as ledger
+
+REVERSE_LEG: Final = "reverse_leg"
+"""The job that undoes a leg at its card company."""
+
+
+class LegToReverse(msgspec.Struct, frozen=True):
+    """The payload of a `reverse_leg` job."""
+
+    partition_id: PartitionId
+    authorization_id: AuthorizationId
+    position: int
+
+
+async def save(conn: Connection, batch: Batch) -> None:
+    """Write the batch's decisions; the commit is the caller's."""
+    partition_id = batch.partition_id
+    await repository.insert(conn, partition_id, batch.drafts(batch.inserted))
+    await repository.update(conn, partition_id, batch.drafts(batch.updated))
+    await ledger.post(conn, partition_id, batch.books.journal)
+    if uses := batch.card_uses():
+        await cards.save_uses(conn, partition_id, uses)
+    await events.append(conn, [_event(batch, type_, about) for type_, about in batch.news])
+    if batch.legs_to_reverse:
+        await _enqueue_reversals(conn, partition_id, batch.legs_to_reverse)
+
+
+async def _enqueue_reversals(
+    conn: Connection, partition_id: PartitionId, legs: Sequence[tuple[AuthorizationId, int]]
+) -> None:
+    payloads = [LegToReverse(partition_id, id_, position) for id_, position in legs]
+    await jobs.enqueue(conn, REVERSE_LEG, [msgspec.json.encode(payload) for payload in payloads])
+
+
+def _event(batch: Batch, type_: str, authorization: Authorization) -> Event:
+    """The news of a decision, for whoever follows the events."""
+    return Event(
+        id=EventId(batch.makers.new_id()),
+        type=type_,
+        subject_id=authorization.id,
+        data={
+            "authorization": to_text("auth", authorization.id),
+            "card": to_text("card", authorization.card_id) if authorization.card_id else None,
+            "merchant": to_text("mer", authorization.merchant_id) if authorization.merchant_id else None,
+            "amount": authorization.amount.amount_minor,
+            "captured": authorization.captured_minor,
+            "currency": authorization.amount.currency,
+            "status": authorization.status,
+            "decline": authorization.decline,
+        },
+        created_at=batch.now,
+    )

@@ -1,0 +1,330 @@
+"""The engine: one decision for every door."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from obverse.authorization import repository
+from obverse.authorization.batch import Batch, Makers
+from obverse.authorization.batcher import Batcher
+from obverse.authorization.commands import (
+    Authorize,
+    Capture,
+    CaptureByKey,
+    Command,
+    Conclude,
+    LegReversed,
+    Reverse,
+    ReverseByKey,
+)
+from obverse.authorization.loading import load, load_for_dry_run, missed
+from obverse.authorization.model import (
+    Authorization,
+    AuthorizationRequest,
+    Decision,
+    Status,
+)
+from obverse.authorization.ports import CardCompany, LegAnswer, LegRequest
+from obverse.authorization.saving import save
+from obverse.cards.rules import partition_of
+from obverse.kit.clock import Clock
+from obverse.kit.database import Database
+from obverse.kit.errors import NotFound, Unavailable
+from obverse.kit.ids import AuthorizationId, CardId, MerchantId, PartitionId
+from obverse.kit.money import Money
+from obverse.kit.paging import Page, PageRequest
+from obverse.kit.secret import Secret
+from obverse.vault import Vault
+
+_POLL_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine runs; times in seconds."""
+
+    bin: str
+    partitions: int = 1
+    batch_size_max: int = 400
+    patience_s: float = 3.0
+    """How long a request may wait for the database before it is refused with `Unavailable`."""
+
+
+class Engine:
+    """Decides every payment, whatever the door, in batches: load, decide, save, one commit.
+
+    Answers are given only after the commit. Every command may be repeated: the same request key finds the
+    first answer. Methods raise `Unavailable` when the database is gone for longer than the patience; the
+    outcome is unknown then, and repeating the command tells it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        card_company: CardCompany,
+        clock: Clock,
+        makers: Makers,
+        settings: EngineSettings,
+        observe_batch: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._card_company = card_company
+        self._clock = clock
+        self._makers = makers
+        self._settings = settings
+        self._observe_batch = observe_batch
+        self._partitions = [PartitionId(p) for p in range(settings.partitions)]
+        self._batchers = {p: self._batcher(p) for p in self._partitions}
+        self._asks: dict[AuthorizationId, Sequence[tuple[int, LegRequest]]] = {}
+        self._in_flight: dict[AuthorizationId, asyncio.Task[Authorization]] = {}
+        self._workers: list[asyncio.Task[None]] = []
+        self._later: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._workers = [asyncio.create_task(b.run()) for b in self._batchers.values()]
+
+    async def stop(self) -> None:
+        """Finish what was begun, then stop: nobody who was promised an answer is left without one."""
+        if self._in_flight:
+            await asyncio.wait(list(self._in_flight.values()), timeout=self._settings.patience_s)
+        for task in self._later:
+            task.cancel()
+        for batcher in self._batchers.values():
+            batcher.close()
+        await asyncio.gather(*self._workers)
+
+    # what doors ask ------------------------------------------------------------------------------------
+
+    async def authorize(self, request: AuthorizationRequest) -> Authorization:
+        """Decide a payment and hold the money, or take it at once where the request says so.
+
+        A repeat gets the first answer; if that is still `processing` when the network's time is over, so is
+        the answer. Raises `Unavailable`.
+        """
+        command = self._authorize_command(request)
+        authorization = await self._batchers[self._partition_of(request.number)].submit(command)
+        repeated = authorization.id != command.id
+        if authorization.status is Status.PROCESSING:
+            asked = self._await_outcome(authorization) if repeated else self._complete(authorization)
+            authorization = await asyncio.shield(asked)
+        return replace(authorization, repeated=True) if repeated else authorization
+
+    async def dry_run(self, request: AuthorizationRequest) -> Decision:
+        """Say what would be decided now, every rule and the exact split, with nothing moved (PF-9)."""
+        command = self._authorize_command(request)
+        partition_id = self._partition_of(request.number)
+        async with self._database.connection() as conn:
+            loaded = await load_for_dry_run(conn, partition_id, command)
+        return Batch(partition_id, loaded, now=self._clock.now(), makers=self._makers).preview(command)
+
+    async def reverse(
+        self,
+        request_key: str,
+        number: Secret,
+        amount: Money,
+        merchant_id: MerchantId | None = None,
+        terminal: str | None = None,
+    ) -> Authorization:
+        """Undo the payment with this request key; one that has not come yet will be declined (P8).
+
+        Repeating it changes nothing. Raises `Unavailable`.
+        """
+        mark = AuthorizationId(self._makers.new_id())
+        command = ReverseByKey(mark, request_key, amount, merchant_id, terminal)
+        return await self._batchers[self._partition_of(number)].submit(command)
+
+    def reverse_later(
+        self,
+        request_key: str,
+        number: Secret,
+        amount: Money,
+        merchant_id: MerchantId | None = None,
+        terminal: str | None = None,
+    ) -> None:
+        """Undo a payment whose terminal had to be told no while its outcome was unknown; tries until done."""
+
+        async def until_done() -> None:
+            while True:
+                try:
+                    await self.reverse(request_key, number, amount, merchant_id, terminal)
+                except Unavailable:
+                    await asyncio.sleep(_POLL_S)
+                else:
+                    return
+
+        task = asyncio.create_task(until_done())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def cancel(self, id_: AuthorizationId) -> Authorization:
+        """Undo a payment by its id, in whatever state. Raises `NotFound`, `Unavailable`."""
+        return await self._batchers[(await self.get(id_)).partition_id].submit(Reverse(id_))
+
+    async def capture(self, id_: AuthorizationId, amount_minor: int | None = None) -> Authorization:
+        """Claim an approved payment in whole or, once, in part; the rest is released.
+
+        Raises `NotFound`, `NotCapturable`, `AlreadyCaptured`, `CaptureTooLarge`, `Unavailable`.
+        """
+        return await self._batchers[(await self.get(id_)).partition_id].submit(Capture(id_, amount_minor))
+
+    async def capture_by_key(
+        self, request_key: str, number: Secret, amount_minor: int | None = None
+    ) -> Authorization:
+        """The same for a payment known by its request key."""
+        command = CaptureByKey(request_key, amount_minor)
+        return await self._batchers[self._partition_of(number)].submit(command)
+
+    async def get(self, id_: AuthorizationId) -> Authorization:
+        """One authorization as it stands. Raises `NotFound`, `Unavailable`."""
+        async with self._database.connection() as conn:
+            found = await repository.find(conn, self._partitions, id_)
+        if found is None:
+            raise NotFound("payment")
+        return found
+
+    async def list(
+        self,
+        page: PageRequest,
+        *,
+        card_id: CardId | None = None,
+        merchant_id: MerchantId | None = None,
+        status: Status | None = None,
+        card_ids: Sequence[CardId] | None = None,
+    ) -> Page[Authorization]:
+        """Authorizations, newest first."""
+        async with self._database.connection() as conn:
+            return await repository.find_page(
+                conn,
+                self._partitions,
+                page,
+                card_id=card_id,
+                merchant_id=merchant_id,
+                status=status,
+                card_ids=card_ids,
+            )
+
+    # what the jobs ask ---------------------------------------------------------------------------------
+
+    async def recover(self, limit: int = 500) -> int:
+        """Close payments whose card companies should have answered long ago: their process has died.
+
+        Whatever may have happened at a card company is then reversed. Returns how many were closed.
+        """
+        closed = 0
+        for partition_id in self._partitions:
+            async with self._database.connection() as conn:
+                overdue = await repository.find_overdue(conn, partition_id, self._clock.now(), limit)
+            forgotten = [id_ for id_ in overdue if id_ not in self._in_flight]
+            batcher = self._batchers[partition_id]
+            await asyncio.gather(*[batcher.submit(Conclude(id_, {})) for id_ in forgotten])
+            closed += len(forgotten)
+        return closed
+
+    async def leg_reversed(self, partition_id: PartitionId, id_: AuthorizationId, position: int) -> None:
+        """Note that a card company has acknowledged a reversal."""
+        await self._batchers[partition_id].submit(LegReversed(id_, position))
+
+    # how it is done ------------------------------------------------------------------------------------
+
+    def _batcher(self, partition_id: PartitionId) -> Batcher[Command, Authorization]:
+        async def carry_out(commands: Sequence[Command]) -> Sequence[Authorization | Exception]:
+            return await self._carry_out(partition_id, commands)
+
+        return Batcher(
+            carry_out,
+            size_max=self._settings.batch_size_max,
+            patience_s=self._settings.patience_s,
+            observe=self._observe_batch,
+        )
+
+    async def _carry_out(
+        self, partition_id: PartitionId, commands: Sequence[Command]
+    ) -> Sequence[Authorization | Exception]:
+        """One batch: load, decide, save, commit."""
+        while True:
+            async with self._database.transaction() as conn:
+                loaded = await load(conn, partition_id, commands)
+                # A card may be missing because its hash has moved to a key this process has not read.
+                keys_are_old = missed(loaded, commands) and self._vault.reload_if_changed()
+                if not keys_are_old:
+                    batch = Batch(partition_id, loaded, now=self._clock.now(), makers=self._makers)
+                    results = [batch.decide(command) for command in commands]
+                    await save(conn, batch)
+            if not keys_are_old:
+                self._asks.update(batch.asks)
+                return results
+            commands = [self._rehashed(c) if isinstance(c, Authorize) else c for c in commands]
+
+    async def _complete(self, opened: Authorization) -> Authorization:
+        """Ask the card companies and close the payment in a task of its own: no hanging up stops it."""
+        task = asyncio.create_task(self._ask_and_conclude(opened))
+        self._in_flight[opened.id] = task
+        task.add_done_callback(lambda _: self._in_flight.pop(opened.id, None))
+        return await task
+
+    async def _ask_and_conclude(self, opened: Authorization) -> Authorization:
+        asks = self._asks.pop(opened.id)
+        answers: list[LegAnswer] = await asyncio.gather(
+            *[self._card_company.authorize(request) for _, request in asks]
+        )
+        by_position = {position: answer for (position, _), answer in zip(asks, answers, strict=True)}
+        return await self._batchers[opened.partition_id].submit(Conclude(opened.id, by_position))
+
+    async def _await_outcome(self, authorization: Authorization) -> Authorization:
+        """A repeat came while its first is still asking: wait with it, wherever it runs."""
+        task = self._in_flight.get(authorization.id)
+        if task is not None:
+            return await asyncio.shield(task)
+        while authorization.deadline_at is not None and self._clock.now() < authorization.deadline_at:
+            await asyncio.sleep(_POLL_S)
+            authorization = await self.get(authorization.id)
+        return authorization
+
+    def _authorize_command(self, request: AuthorizationRequest) -> Authorize:
+        number = request.number
+        cvv_ok = None
+        if request.cvv is not None:
+            cvv_ok = request.expiry is not None and self._vault.cvv_matches(
+                number, request.expiry, request.cvv
+            )
+        return Authorize(
+            id=AuthorizationId(self._makers.new_id()),
+            request=request,
+            number_hashes=self._number_hashes(number),
+            cvv_ok=cvv_ok,
+            fingerprint=self._fingerprint(request),
+        )
+
+    def _number_hashes(self, number: Secret) -> Sequence[bytes]:
+        return [keyed.digest for keyed in self._vault.number_hashes(number)]
+
+    def _rehashed(self, command: Authorize) -> Authorize:
+        return replace(command, number_hashes=self._number_hashes(command.request.number))
+
+    def _fingerprint(self, request: AuthorizationRequest) -> bytes:
+        """A keyed hash of what a repeat must have in common with the first request (P6)."""
+        merchant = request.merchant.id.hex if request.merchant is not None else ""
+        facts = (
+            request.number.reveal(),
+            request.expiry or "",
+            request.cvv.reveal() if request.cvv is not None else "",
+            str(request.amount.amount_minor),
+            request.amount.currency,
+            merchant,
+            request.terminal or "",
+            request.entry,
+            "capture" if request.capture else "",
+        )
+        return self._vault.token_hash(Secret("|".join(facts)))[:16]
+
+    def _partition_of(self, number: Secret) -> PartitionId:
+        """The partition that a number's serial carries; what is no number of ours goes to the first."""
+        if len(self._partitions) == 1:
+            return self._partitions[0]
+        serial = self._vault.serial_of(number, self._settings.bin)
+        if serial is None or (partition_id := partition_of(serial)) not in self._batchers:
+            return self._partitions[0]
+        return partition_id

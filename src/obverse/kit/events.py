@@ -1,0 +1,82 @@
+"""Events: what happened, written in the commit that made it happen, and never changed again.
+
+The table is the outbox: webhooks, notifications and pages read it, so news travels up the house without
+anybody importing upwards. `data` never holds a secret. Source: architecture section 9; promise P13.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from obverse.kit.database import Connection, Database
+from obverse.kit.ids import EventId
+from obverse.kit.paging import Page, PageRequest, cut
+
+Json: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`type` is `<room's noun>.<past tense>`; `subject_id` is the id of what it happened to."""
+
+    id: EventId
+    type: str
+    subject_id: UUID
+    data: Json
+    created_at: datetime
+
+
+APPEND: Final = """
+insert into events (id, type, subject_id, data, created_at)
+select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timestamptz[])
+"""
+
+READ_PAGE: Final = """
+select id, type, subject_id, data, created_at from events
+where ($1::uuid is null or id < $1) and ($3::text is null or type = $3) order by id desc limit $2
+"""
+
+
+async def append(conn: Connection, events: Sequence[Event]) -> None:
+    """Write events in the caller's transaction: they exist if and only if what they tell has happened."""
+    if events:
+        await conn.execute(
+            APPEND,
+            [event.id for event in events],
+            [event.type for event in events],
+            [event.subject_id for event in events],
+            [msgspec.json.encode(event.data).decode() for event in events],
+            [event.created_at for event in events],
+        )
+
+
+async def read_page(conn: Connection, page: PageRequest, type_: str | None = None) -> Page[Event]:
+    """Events, newest first; of one type, if asked."""
+    rows = await conn.fetch(READ_PAGE, page.after, page.limit + 1, type_)
+    events = [
+        Event(
+            EventId(row["id"]),
+            row["type"],
+            row["subject_id"],
+            msgspec.json.decode(row["data"]),
+            row["created_at"],
+        )
+        for row in rows
+    ]
+    return cut(events, page, lambda event: event.id)
+
+
+class Outbox:
+    """The events as doors read them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list(self, page: PageRequest, type_: str | None = None) -> Page[Event]:
+        """Events, newest first; of one type, if asked. Raises `Unavailable`."""
+        async with self._database.connection() as conn:
+            return await read_page(conn, page, type_)

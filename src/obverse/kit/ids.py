@@ -1,0 +1,81 @@
+"""Ids: UUIDv7 inside, TypeID-style text outside (`card_01j...`), one NewType per kind.
+
+Inside the platform and in the database an id is a plain UUID: small, sortable by time, fast.
+Only doors turn it into text and back.
+Source: architecture section 9; RFC 9562 (UUIDv7); the TypeID specification (base32, 26 characters).
+"""
+
+from collections.abc import Callable
+from typing import Final, NewType, Protocol
+from uuid import UUID
+
+from obverse.kit.errors import NotFound
+
+MemberId = NewType("MemberId", UUID)
+MerchantId = NewType("MerchantId", UUID)
+CardId = NewType("CardId", UUID)
+SourceId = NewType("SourceId", UUID)
+AccountId = NewType("AccountId", UUID)
+TransferId = NewType("TransferId", UUID)
+AuthorizationId = NewType("AuthorizationId", UUID)
+ApiKeyId = NewType("ApiKeyId", UUID)
+EventId = NewType("EventId", UUID)
+VaultCardId = NewType("VaultCardId", UUID)
+PartitionId = NewType("PartitionId", int)
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}
+
+
+class NewId(Protocol):
+    """Makes a fresh UUIDv7; passed in so that a run can be replayed from its seed."""
+
+    def __call__(self) -> UUID: ...
+
+
+def uuid7_source(now_ms: Callable[[], int], random_bytes: Callable[[int], bytes]) -> NewId:
+    """A `NewId` over a clock in milliseconds and a source of randomness (RFC 9562 section 5.7)."""
+
+    def new_id() -> UUID:
+        random = int.from_bytes(random_bytes(10), "big")
+        value = (now_ms() & 0xFFFF_FFFF_FFFF) << 80 | random & 0x0FFF_3FFF_FFFF_FFFF_FFFF
+        return UUID(int=value | 0x7 << 76 | 0b10 << 62)
+
+    return new_id
+
+
+def to_text(prefix: str, id_: UUID) -> str:
+    """Write an id for the outside.
+
+    >>> to_text("card", UUID("01890a5d-ac96-774b-bcce-b302099a8057"))
+    'card_01h455vb4pex5vsknk084sn02q'
+    """
+    value = id_.int
+    return prefix + "_" + "".join([_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)])
+
+
+def from_text(prefix: str, text: str, param: str | None = None) -> UUID:
+    """Read an id from the outside.
+
+    Raises `NotFound` for anything that cannot be one of ours: a malformed id names no object.
+    """
+    head, _, tail = text.rpartition("_")
+    if head != prefix or len(tail) != 26 or tail[0] > "7" or not all(c in _VALUES for c in tail):
+        raise NotFound(_KINDS.get(prefix, "object"), param)
+    value = 0
+    for letter in tail:
+        value = value << 5 | _VALUES[letter]
+    return UUID(int=value)
+
+
+_KINDS: Final = {
+    "mem": "member",
+    "mer": "merchant",
+    "card": "card",
+    "src": "funding source",
+    "auth": "authorization",
+    "key": "API key",
+    "evt": "event",
+    "acct": "account",
+    "xfer": "transfer",
+}

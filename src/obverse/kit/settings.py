@@ -1,0 +1,96 @@
+"""Settings: one table, read from `OBVERSE_*`, the same for every process of the platform."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from obverse.kit.errors import CannotStart
+from obverse.kit.secret import Secret
+
+
+def _as_secret(value: object) -> object:
+    return Secret(value) if isinstance(value, str) else value
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+SecretText = Annotated[Secret, BeforeValidator(_as_secret), PlainSerializer(str)]
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two installations. Units are in the names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OBVERSE_",
+        frozen=True,
+        extra="ignore",
+        arbitrary_types_allowed=True,
+        env_ignore_empty=True,
+    )
+
+    data_dir: Path = Field(Path(".obverse"), description="Where the embedded database and the keys are kept.")
+    database_url: SecretText | None = Field(
+        None, description="A PostgreSQL 15 or newer of your own; without it, an embedded one is started."
+    )
+    database_connections: int = Field(16, ge=2, le=500, description="Connections per process, at most.")
+    database_timeout_ms: int = Field(
+        2_000, ge=50, description="How long a request waits for a free connection before it is refused."
+    )
+    key_file: Path | None = Field(
+        None, description="The key ring. Default: `keys.json` in the data directory."
+    )
+    bin: str = Field(
+        "941012", pattern=r"^[0-9]{6}$", description="First six digits of the cards we issue; fixed for ever."
+    )
+    partitions: int = Field(1, ge=1, le=100, description="How many parts hot tables have; fixed for ever.")
+    rest_host: str = Field("127.0.0.1", description="Where the REST door listens.")
+    rest_port: Port = Field(8080, description="0 picks a free port.")
+    acquirer_host: str = Field("127.0.0.1", description="Where the ISO 8583 door listens.")
+    acquirer_port: Port = Field(8583, description="0 picks a free port.")
+    card_company_host: str = Field(
+        "127.0.0.1", description="The card company, or the clearing house before it."
+    )
+    card_company_port: Port = Field(8585, description="Its ISO 8583 port.")
+    off_us_timeout_ms: int = Field(
+        5_000, ge=100, le=60_000, description="How long a payment waits for card companies in all."
+    )
+    card_validity_hours: int = Field(
+        24,
+        ge=1,
+        le=26_280,
+        description="How long a one-time number can be used when its member sets no expiry.",
+    )
+    live: bool = Field(False, description="Real money: no sandbox endpoints, and only `live` API keys.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="What is worth a log line."
+    )
+
+    @property
+    def keys(self) -> Path:
+        """The key ring's file."""
+        return self.key_file or self.data_dir / "keys.json"
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment; `overrides` win over it. Raises `CannotStart` with one line."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            # Names and rules only: the value could be a password.
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = "_".join(str(part) for part in first["loc"]).upper()
+            raise CannotStart(f"OBVERSE_{name} is wrong: {first['msg']}.") from None
+
+
+def settings_table() -> str:
+    """All settings as a Markdown table, for docs/settings.md and `obverse settings`."""
+    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{_shown(field.default)}`"
+        lines.append(f"| `OBVERSE_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,138 @@
+"""What a transfer does to two accounts, and when it is refused. Pure: no database in sight."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from obverse.kit.ids import AccountId, TransferId
+from obverse.ledger.errors import (
+    CurrencyMismatch,
+    InsufficientFunds,
+    NothingPending,
+    TransferRefused,
+    UnknownAccount,
+)
+from obverse.ledger.model import Account, Transfer, TransferKind
+
+# (change of pending, change of posted) on each side, in multiples of the amount.
+EFFECTS: Final[Mapping[TransferKind, tuple[int, int]]] = {
+    TransferKind.POSTED: (0, 1),
+    TransferKind.PENDING: (1, 0),
+    TransferKind.POST: (-1, 1),
+    TransferKind.VOID: (-1, 0),
+}
+
+
+@dataclass(slots=True)
+class Delta:
+    """What a batch of transfers changes on one account, in minor units."""
+
+    debits_pending_minor: int = 0
+    debits_posted_minor: int = 0
+    credits_pending_minor: int = 0
+    credits_posted_minor: int = 0
+
+
+def deltas(transfers: Iterable[Transfer]) -> dict[AccountId, Delta]:
+    """Add up what each account's balances change by."""
+    changes: dict[AccountId, Delta] = {}
+    for transfer in transfers:
+        pending, posted = EFFECTS[transfer.kind]
+        debit = changes.setdefault(transfer.debit_account_id, Delta())
+        debit.debits_pending_minor += pending * transfer.amount_minor
+        debit.debits_posted_minor += posted * transfer.amount_minor
+        credit = changes.setdefault(transfer.credit_account_id, Delta())
+        credit.credits_pending_minor += pending * transfer.amount_minor
+        credit.credits_posted_minor += posted * transfer.amount_minor
+    return changes
+
+
+@dataclass(slots=True)
+class Pending:
+    """A pending transfer and how much of it has been posted or voided so far."""
+
+    transfer: Transfer
+    resolved_minor: int
+
+    @property
+    def open_minor(self) -> int:
+        return self.transfer.amount_minor - self.resolved_minor
+
+    def resolve(self, transfer: Transfer) -> Transfer:
+        """Complete a `POST` or `VOID` with what it resolves, and count it."""
+        completed = replace(
+            transfer,
+            pending_minor=self.transfer.amount_minor,
+            resolved_before_minor=self.resolved_minor,
+        )
+        self.resolved_minor += transfer.amount_minor
+        return completed
+
+
+class Books:
+    """A batch's own copy of what its accounts may still spend, kept while it decides transfer by transfer.
+
+    It knows the accounts that have a floor; the others may be debited without limit. Transfers are
+    collected in `journal` in the order in which they were entered, ready to be stored in one go.
+    """
+
+    __slots__ = ("_available", "journal")
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        self._available = {
+            account.id: available
+            for account in accounts
+            if (available := account.available_minor) is not None
+        }
+        self.journal: list[Transfer] = []
+
+    def available_minor(self, account_id: AccountId) -> int | None:
+        """What this account may still be debited; None means without limit."""
+        return self._available.get(account_id)
+
+    def enter(self, transfer: Transfer) -> None:
+        """Put a transfer into the journal. Asserts what the caller must have decided before."""
+        pending, posted = EFFECTS[transfer.kind]
+        amount = transfer.amount_minor
+        if transfer.debit_account_id in self._available:
+            left = self._available[transfer.debit_account_id] - (pending + posted) * amount
+            # The floor only stops what takes money out: a lowered credit limit must not block a void.
+            assert left >= 0 or pending + posted <= 0, "the caller debited more than was available"
+            self._available[transfer.debit_account_id] = left
+        if transfer.credit_account_id in self._available:
+            self._available[transfer.credit_account_id] += posted * amount
+        self.journal.append(transfer)
+
+
+def refusal(
+    transfer: Transfer,
+    accounts: Mapping[AccountId, Account],
+    books: Books,
+    pending: Mapping[TransferId, Pending],
+) -> TransferRefused | None:
+    """Say why this transfer may not be entered, or None; `pending` holds what it may name."""
+    debit = accounts.get(transfer.debit_account_id)
+    credit = accounts.get(transfer.credit_account_id)
+    if debit is None:
+        return UnknownAccount(transfer.id, transfer.debit_account_id)
+    if credit is None:
+        return UnknownAccount(transfer.id, transfer.credit_account_id)
+    if not debit.currency == credit.currency == transfer.currency:
+        return CurrencyMismatch(transfer.id)
+    if transfer.pending_id is not None:
+        return _resolution_refusal(transfer, pending)
+    available = books.available_minor(transfer.debit_account_id)
+    if available is not None and transfer.amount_minor > available:
+        return InsufficientFunds(transfer.id, transfer.debit_account_id)
+    return None
+
+
+def _resolution_refusal(transfer: Transfer, pending: Mapping[TransferId, Pending]) -> TransferRefused | None:
+    assert transfer.pending_id is not None
+    named = pending.get(transfer.pending_id)
+    fits = named is not None and (
+        named.transfer.debit_account_id == transfer.debit_account_id
+        and named.transfer.credit_account_id == transfer.credit_account_id
+        and named.open_minor >= transfer.amount_minor
+    )
+    return None if fits else NothingPending(transfer.id)

@@ -1,0 +1,71 @@
+"""What transfers do to balances."""
+
+import pytest
+
+from obverse.ledger import Books, TransferKind
+from obverse.ledger.rules import deltas
+from tests.factories.ledger import a_source_of_money, a_transfer, an_account
+
+
+@pytest.mark.parametrize(
+    ("kind", "pending", "posted"),
+    [
+        (TransferKind.POSTED, 0, 70),
+        (TransferKind.PENDING, 70, 0),
+        (TransferKind.POST, -70, 70),
+        (TransferKind.VOID, -70, 0),
+    ],
+)
+def test_both_sides_change_by_the_same_amount(kind: TransferKind, pending: int, posted: int) -> None:
+    debit, credit = an_account(), an_account()
+    changed = deltas([a_transfer(debit, credit, 70, kind)])
+    assert (changed[debit.id].debits_pending_minor, changed[debit.id].debits_posted_minor) == (pending, posted)
+    assert (changed[credit.id].credits_pending_minor, changed[credit.id].credits_posted_minor) == (pending, posted)
+    assert changed[debit.id].credits_posted_minor == changed[credit.id].debits_posted_minor == 0
+
+
+def test_a_hold_is_left_out_of_what_is_available() -> None:
+    account, shop = an_account(credits_posted_minor=100), a_source_of_money()
+    books = Books([account])
+    books.enter(a_transfer(account, shop, 60, TransferKind.PENDING))
+    assert books.available_minor(account.id) == 40
+
+
+def test_posting_a_hold_leaves_what_is_available_as_it_is() -> None:
+    account, shop = an_account(credits_posted_minor=100, debits_pending_minor=60), a_source_of_money()
+    books = Books([account])
+    books.enter(a_transfer(account, shop, 60, TransferKind.POST))
+    assert books.available_minor(account.id) == 40
+
+
+def test_voiding_a_hold_gives_it_back() -> None:
+    account, shop = an_account(credits_posted_minor=100, debits_pending_minor=60), a_source_of_money()
+    books = Books([account])
+    books.enter(a_transfer(account, shop, 60, TransferKind.VOID))
+    assert books.available_minor(account.id) == 100
+
+
+def test_a_pending_credit_cannot_be_spent_yet() -> None:
+    bank, account = a_source_of_money(), an_account()
+    books = Books([account])
+    books.enter(a_transfer(bank, account, 50, TransferKind.PENDING))
+    assert books.available_minor(account.id) == 0
+    books.enter(a_transfer(bank, account, 50, TransferKind.POST))
+    assert books.available_minor(account.id) == 50
+
+
+def test_a_credit_line_may_go_down_to_its_limit() -> None:
+    line = an_account(floor_minor=-500, debits_posted_minor=200)
+    assert line.available_minor == 300
+
+
+def test_an_account_without_a_floor_is_not_limited() -> None:
+    bank = a_source_of_money()
+    assert bank.available_minor is None
+    assert Books([bank]).available_minor(bank.id) is None
+
+
+def test_entering_more_than_is_available_is_a_defect() -> None:
+    account, shop = an_account(credits_posted_minor=10), a_source_of_money()
+    with pytest.raises(AssertionError, match="more than was available"):
+        Books([account]).enter(a_transfer(account, shop, 11))
