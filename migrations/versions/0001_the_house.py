@@ -236,6 +236,7 @@ create table authorizations (
     currency char(3) not null,
     captured_minor bigint not null default 0 check (captured_minor between 0 and amount_minor),
     captured_at_once boolean not null,
+    answered_again boolean not null default false,
     deadline_at timestamptz,
     created_at timestamptz not null,
     primary key (partition_id, id),

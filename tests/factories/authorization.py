@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from itertools import count
 from uuid import UUID, uuid4
 
+from tests.factories.ledger import NOON, P0, an_account
+
 from obverse.authorization.batch import Batch, Loaded, Makers
 from obverse.authorization.commands import Authorize
 from obverse.authorization.model import Authorization, AuthorizationRequest, Entry
@@ -26,7 +28,6 @@ from obverse.kit.secret import Secret
 from obverse.ledger import Account
 from obverse.merchants.model import Merchant, MerchantState
 from obverse.wallet.model import Source, SourceKind, SourceState
-from tests.factories.ledger import NOON, P0, an_account
 
 ISSUED = NOON - timedelta(hours=1)
 EXPIRY = face_expiry(ISSUED)

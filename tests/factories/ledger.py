@@ -19,9 +19,7 @@ def an_account(
     currency: CurrencyCode = KRW,
     **balances: int,
 ) -> Account:
-    return Account(
-        P0, AccountId(uuid4()), kind, None, currency, floor_minor, rolled_up, **balances
-    )
+    return Account(P0, AccountId(uuid4()), kind, None, currency, floor_minor, rolled_up, **balances)
 
 
 def a_source_of_money() -> Account:

@@ -11,6 +11,7 @@ from typing import Final
 
 from obverse.authorization import rules
 from obverse.authorization.commands import (
+    AnswerAgain,
     Authorize,
     Capture,
     CaptureByKey,
@@ -113,6 +114,8 @@ class Batch:
                     return self._capture(
                         self._get(self._by_key.get(command.request_key)), command.amount_minor
                     )
+                case AnswerAgain():
+                    return self._answer_again(self._get(command.id))
                 case LegReversed():
                     return self._leg_reversed(self._get(command.id), command.position)
         except ObverseError as refused:
@@ -288,7 +291,8 @@ class Batch:
     def _reverse_by_key(self, command: ReverseByKey) -> Authorization:
         earlier = self._by_key.get(command.request_key)
         if earlier is not None:
-            return self._reverse(self._by_id[earlier])
+            found = self._by_id[earlier]
+            return found if rules.was_answered(found, command.in_doubt_since) else self._reverse(found)
         mark = Authorization(
             partition_id=self.partition_id,
             id=command.id,
@@ -341,6 +345,11 @@ class Batch:
             return replace(leg, status=LegStatus.REVERSED)
         self.legs_to_reverse.append((authorization.id, leg.position))
         return replace(leg, status=LegStatus.UNKNOWN if leg.status is LegStatus.SENT else LegStatus.REVERSING)
+
+    def _answer_again(self, authorization: Authorization) -> Authorization:
+        if authorization.status is not Status.APPROVED or authorization.answered_again:
+            return authorization
+        return self._update(replace(authorization, answered_again=True), news=None)
 
     def _leg_reversed(self, authorization: Authorization, position: int) -> Authorization:
         legs = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from obverse.authorization.model import AuthorizationRequest
 from obverse.authorization.ports import LegAnswer
@@ -44,6 +45,8 @@ class ReverseByKey:
     """Undo a payment known by its request key, also one that has not arrived yet (P8).
 
     `id` is for the mark that is left where there is nothing to undo, so that the late original is declined.
+    `in_doubt_since` is set where the door gives up on a request instead of a terminal asking: a payment that
+    is older than that, or that a repeat was told of since, has an answer and is left alone.
     """
 
     id: AuthorizationId
@@ -51,6 +54,7 @@ class ReverseByKey:
     amount: Money
     merchant_id: MerchantId | None
     terminal: str | None
+    in_doubt_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,13 @@ class CaptureByKey:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerAgain:
+    """Note that a repeat is about to be told of this approval."""
+
+    id: AuthorizationId
+
+
+@dataclass(frozen=True, slots=True)
 class LegReversed:
     """A card company has acknowledged the reversal of one leg."""
 
@@ -77,4 +88,4 @@ class LegReversed:
     position: int
 
 
-Command = Authorize | Conclude | Reverse | ReverseByKey | Capture | CaptureByKey | LegReversed
+Command = Authorize | Conclude | Reverse | ReverseByKey | Capture | CaptureByKey | AnswerAgain | LegReversed

@@ -163,6 +163,8 @@ class Authorization:
     deadline_at: datetime | None
     created_at: datetime
     legs: Sequence[Leg] = ()
+    answered_again: bool = field(default=False, compare=False)
+    """A repeat was told of the approval, so that nobody may undo it for the first answer's being lost."""
     repeated: bool = field(default=False, compare=False)
     """Whether this is the earlier answer to a request that came again. Told to the asker, not stored (P6)."""
 

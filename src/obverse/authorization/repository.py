@@ -25,7 +25,7 @@ from obverse.wallet.model import SourceKind
 _COLUMNS: Final = """
     partition_id, id, request_key, fingerprint, status, decline, failed_rules, approval_code, card_id,
     merchant_id, terminal, entry, category, amount_minor, currency, captured_minor, captured_at_once,
-    deadline_at, created_at
+    deadline_at, created_at, answered_again
 """
 _LEG_COLUMNS: Final = """
     authorization_id, position, source_id, kind, amount_minor, status, debit_account_id, credit_account_id,
@@ -52,7 +52,7 @@ INSERT: Final = f"""
 insert into authorizations ({_COLUMNS})
 select $1, * from unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::int[], $8::text[],
     $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::text[], $16::bigint[],
-    $17::boolean[], $18::timestamptz[], $19::timestamptz[])
+    $17::boolean[], $18::timestamptz[], $19::timestamptz[], $20::boolean[])
 """
 
 INSERT_LEGS: Final = f"""
@@ -63,9 +63,11 @@ select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6:
 
 UPDATE: Final = """
 update authorizations set status = new.status, decline = new.decline, approval_code = new.approval_code,
-    captured_minor = new.captured_minor, deadline_at = new.deadline_at
-from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[])
-    as new (id, status, decline, approval_code, captured_minor, deadline_at)
+    captured_minor = new.captured_minor, deadline_at = new.deadline_at,
+    answered_again = new.answered_again
+from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[],
+        $8::boolean[])
+    as new (id, status, decline, approval_code, captured_minor, deadline_at, answered_again)
 where authorizations.partition_id = $1 and authorizations.id = new.id
 """
 
@@ -171,6 +173,7 @@ async def insert(
         [a.captured_at_once for a in ordered],
         [a.deadline_at for a in ordered],
         [a.created_at for a in ordered],
+        [a.answered_again for a in ordered],
     )
     legs = [(a.id, leg) for a in ordered for leg in a.legs]
     if legs:
@@ -213,6 +216,7 @@ async def update(
         [a.approval_code for a in authorizations],
         [a.captured_minor for a in authorizations],
         [a.deadline_at for a in authorizations],
+        [a.answered_again for a in authorizations],
     )
     legs = [(a.id, leg) for a in authorizations for leg in a.legs]
     if legs:
@@ -260,6 +264,7 @@ def _authorization(row: asyncpg.Record, legs: Sequence[Leg]) -> Authorization:
         deadline_at=row["deadline_at"],
         created_at=row["created_at"],
         legs=legs,
+        answered_again=row["answered_again"],
     )
 
 

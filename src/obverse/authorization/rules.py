@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from obverse.authorization.model import (
+    Authorization,
     AuthorizationRequest,
     Decision,
     Decline,
@@ -204,6 +205,17 @@ def leg_after(leg: Leg, answer: LegAnswer, *, approved: bool) -> LegStatus:
             return LegStatus.UNKNOWN
         case LegOutcome.DECLINED | LegOutcome.UNREACHABLE:
             return LegStatus.DECLINED
+
+
+def was_answered(authorization: Authorization, in_doubt_since: datetime | None) -> bool:
+    """Whether somebody holds an answer that undoing this payment would make wrong.
+
+    A terminal's own reversal (`in_doubt_since` None) always wins. A door that gave up on a request may only
+    undo what that very request has done, and only until a repeat is told of it (P5, P6).
+    """
+    if in_doubt_since is None:
+        return False
+    return authorization.created_at < in_doubt_since or authorization.answered_again
 
 
 def is_off_us(kind: SourceKind) -> bool:

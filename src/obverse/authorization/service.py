@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from obverse.authorization import repository
 from obverse.authorization.batch import Batch, Makers
 from obverse.authorization.batcher import Batcher
 from obverse.authorization.commands import (
+    AnswerAgain,
     Authorize,
     Capture,
     CaptureByKey,
@@ -106,11 +108,11 @@ class Engine:
         """
         command = self._authorize_command(request)
         authorization = await self._batchers[self._partition_of(request.number)].submit(command)
-        repeated = authorization.id != command.id
+        if authorization.id != command.id:
+            return replace(await self._answer_again(authorization), repeated=True)
         if authorization.status is Status.PROCESSING:
-            asked = self._await_outcome(authorization) if repeated else self._complete(authorization)
-            authorization = await asyncio.shield(asked)
-        return replace(authorization, repeated=True) if repeated else authorization
+            return await asyncio.shield(self._complete(authorization))
+        return authorization
 
     async def dry_run(self, request: AuthorizationRequest) -> Decision:
         """Say what would be decided now, every rule and the exact split, with nothing moved (PF-9)."""
@@ -143,13 +145,21 @@ class Engine:
         amount: Money,
         merchant_id: MerchantId | None = None,
         terminal: str | None = None,
+        *,
+        in_doubt_since: datetime,
     ) -> None:
-        """Undo a payment whose terminal had to be told no while its outcome was unknown; tries until done."""
+        """Undo a payment whose terminal had to be told no while its outcome was unknown; tries until done.
+
+        `in_doubt_since` is when that request arrived. An older payment behind the same key, or one whose
+        approval a repeat has been told of since, has an answer already and stays as it is.
+        """
+        mark = AuthorizationId(self._makers.new_id())
+        command = ReverseByKey(mark, request_key, amount, merchant_id, terminal, in_doubt_since)
 
         async def until_done() -> None:
             while True:
                 try:
-                    await self.reverse(request_key, number, amount, merchant_id, terminal)
+                    await self._batchers[self._partition_of(number)].submit(command)
                 except Unavailable:
                     await asyncio.sleep(_POLL_S)
                 else:
@@ -272,6 +282,14 @@ class Engine:
         )
         by_position = {position: answer for (position, _), answer in zip(asks, answers, strict=True)}
         return await self._batchers[opened.partition_id].submit(Conclude(opened.id, by_position))
+
+    async def _answer_again(self, first: Authorization) -> Authorization:
+        """The answer to a repeat; an approval is noted as told before it is told, see `reverse_later`."""
+        if first.status is Status.PROCESSING:
+            first = await self._await_outcome(first)
+        if first.status is not Status.APPROVED or first.answered_again:
+            return first
+        return await self._batchers[first.partition_id].submit(AnswerAgain(first.id))
 
     async def _await_outcome(self, authorization: Authorization) -> Authorization:
         """A repeat came while its first is still asking: wait with it, wherever it runs."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from obverse.kit.database import Connection, Database
+from obverse.kit.database import Connection
 from obverse.kit.ids import EventId
 from obverse.kit.paging import Page, PageRequest, cut
 
@@ -37,7 +37,7 @@ select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timest
 
 READ_PAGE: Final = """
 select id, type, subject_id, data, created_at from events
-where ($1::uuid is null or id < $1) and ($3::text is null or type = $3) order by id desc limit $2
+where ($1::uuid is null or id < $1) order by id desc limit $2
 """
 
 
@@ -54,9 +54,9 @@ async def append(conn: Connection, events: Sequence[Event]) -> None:
         )
 
 
-async def read_page(conn: Connection, page: PageRequest, type_: str | None = None) -> Page[Event]:
-    """Events, newest first; of one type, if asked."""
-    rows = await conn.fetch(READ_PAGE, page.after, page.limit + 1, type_)
+async def read_page(conn: Connection, page: PageRequest) -> Page[Event]:
+    """Events, newest first."""
+    rows = await conn.fetch(READ_PAGE, page.after, page.limit + 1)
     events = [
         Event(
             EventId(row["id"]),
@@ -68,15 +68,3 @@ async def read_page(conn: Connection, page: PageRequest, type_: str | None = Non
         for row in rows
     ]
     return cut(events, page, lambda event: event.id)
-
-
-class Outbox:
-    """The events as doors read them."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def list(self, page: PageRequest, type_: str | None = None) -> Page[Event]:
-        """Events, newest first; of one type, if asked. Raises `Unavailable`."""
-        async with self._database.connection() as conn:
-            return await read_page(conn, page, type_)

@@ -24,6 +24,8 @@ VaultCardId = NewType("VaultCardId", UUID)
 PartitionId = NewType("PartitionId", int)
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
+"""Two letters at a time, because every answer of every payment writes several ids."""
 _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}
 
 
@@ -51,7 +53,7 @@ def to_text(prefix: str, id_: UUID) -> str:
     'card_01h455vb4pex5vsknk084sn02q'
     """
     value = id_.int
-    return prefix + "_" + "".join([_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)])
+    return prefix + "_" + "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def from_text(prefix: str, text: str, param: str | None = None) -> UUID:

@@ -16,6 +16,7 @@ import structlog
 
 from obverse.kit.database import Connection, Database
 from obverse.kit.errors import Unavailable
+from obverse.kit.telemetry import JOBS_POSTPONED, JOBS_WAITING
 
 if TYPE_CHECKING:
     import asyncpg
@@ -30,7 +31,12 @@ _ALERT_AFTER_ATTEMPTS: Final = 5
 _HEARTBEAT_TIMEOUT: Final = timedelta(seconds=10)
 """A job of a process that was killed is taken up by another one after this."""
 _RECONNECT_SECONDS: Final = 0.5
+_MEASURE_EVERY: Final = timedelta(seconds=5)
 _STOP_SECONDS_MAX: Final = 10
+
+_COUNT_WAITING: Final = (
+    "select entrypoint, count(*) from pgqueuer where entrypoint = any($1) group by entrypoint"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -48,9 +54,9 @@ async def enqueue(
     conn: Connection, entrypoint: str, payloads: Sequence[bytes], execute_after: timedelta | None = None
 ) -> None:
     """Add jobs in the caller's transaction: they exist if and only if it commits."""
-    from pgqueuer.queries import Queries
-
     if payloads:
+        from pgqueuer.queries import Queries
+
         count = len(payloads)
         queries = Queries.from_asyncpg_connection(cast("asyncpg.Connection[asyncpg.Record]", conn))
         await queries.enqueue([entrypoint] * count, list(payloads), [0] * count, [execute_after] * count)
@@ -69,7 +75,8 @@ class Worker:
 
     async def start(self) -> None:
         """Begin in the background; needs no database yet."""
-        loops = [self._repeat(chore) for chore in self._chores]
+        chores = [*self._chores, Chore("measure jobs", _MEASURE_EVERY, self._measure)]
+        loops = [self._repeat(chore) for chore in chores]
         if self._handlers:
             loops.append(self._work())
         self._tasks = [asyncio.create_task(loop) for loop in loops]
@@ -133,6 +140,13 @@ class Worker:
             shutdown_on_listener_failure=True,
         )
 
+    async def _measure(self) -> None:
+        async with self._database.connection() as conn:
+            rows = await conn.fetch(_COUNT_WAITING, list(self._handlers))
+        waiting = {row["entrypoint"]: row["count"] for row in rows}
+        for entrypoint in self._handlers:
+            JOBS_WAITING.labels(entrypoint).set(waiting.get(entrypoint, 0))
+
     async def _rest(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self._stopping.wait(), seconds)
@@ -155,6 +169,7 @@ def _persistent(handler: Handler) -> Callable[[Any], Awaitable[None]]:
         try:
             await handler(job.payload or b"")
         except Exception as error:  # noqa: BLE001 - a job is owed, whatever went wrong
+            JOBS_POSTPONED.labels(job.entrypoint).inc()
             loud = job.attempts >= _ALERT_AFTER_ATTEMPTS and not isinstance(error, Unavailable)
             (_log.error if loud else _log.warning)(
                 "job_postponed", entrypoint=job.entrypoint, job=job.id, attempts=job.attempts, exc_info=loud

@@ -61,6 +61,13 @@ class Settings(BaseSettings):
         le=26_280,
         description="How long a one-time number can be used when its member sets no expiry.",
     )
+    credit_bureau_url: str = Field(
+        "http://127.0.0.1:8591", description="Asked for the credit standing of who wants to be a member."
+    )
+    currency: str = Field("KRW", pattern=r"^[A-Z]{3}$", description="The programme's currency (ISO 4217).")
+    credit_limit_minor: int = Field(
+        1_000_000, ge=0, description="Credit line of a member who registers for credit, in minor units."
+    )
     live: bool = Field(False, description="Real money: no sandbox endpoints, and only `live` API keys.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="What is worth a log line."

@@ -39,8 +39,11 @@ DECISION_SECONDS: Final = Histogram(
 DOOR_CONNECTIONS: Final = Gauge(
     "obverse_door_connections", "Connections open at a door.", ("door",), registry=REGISTRY
 )
-REVERSALS_PENDING: Final = Gauge(
-    "obverse_reversals_pending", "Legs whose reversal was not acknowledged yet.", registry=REGISTRY
+JOBS_WAITING: Final = Gauge(
+    "obverse_jobs_waiting",
+    "Jobs not done yet; those of `reverse_leg` are reversals that no card company has acknowledged.",
+    ("entrypoint",),
+    registry=REGISTRY,
 )
 JOBS_POSTPONED: Final = Counter(
     "obverse_jobs_postponed",

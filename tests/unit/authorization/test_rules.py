@@ -6,6 +6,16 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from tests.factories.authorization import (
+    a_card,
+    a_credit_line,
+    a_linked_card,
+    a_merchant,
+    a_request,
+    credit_of,
+)
+from tests.factories.ledger import NOON
+from tests.factories.legs import sent_legs
 
 from obverse.authorization import rules
 from obverse.authorization.model import AuthorizationRequest, Decline, Rule
@@ -17,16 +27,6 @@ from obverse.kit.money import CurrencyCode
 from obverse.ledger import Books
 from obverse.merchants.model import Merchant, MerchantState
 from obverse.wallet.model import Source, SourceKind, SourceState
-from tests.factories.authorization import (
-    a_card,
-    a_credit_line,
-    a_linked_card,
-    a_merchant,
-    a_request,
-    credit_of,
-)
-from tests.factories.ledger import NOON
-from tests.factories.legs import sent_legs
 
 SHOP = a_merchant()
 ACCOUNT = credit_of(100_000)
@@ -62,26 +62,35 @@ TABLE: dict[str, Row] = {
     "unknown card": Row(None, decline=Decline.UNKNOWN_CARD),
     "unknown merchant": Row(card_with(), merchant=None, decline=Decline.UNKNOWN_MERCHANT),
     "unknown merchant tells nothing of the card": Row(None, merchant=None, decline=Decline.UNKNOWN_MERCHANT),
-    "closed merchant": Row(card_with(), merchant=replace(SHOP, state=MerchantState.CLOSED), decline=Decline.UNKNOWN_MERCHANT),
+    "closed merchant": Row(
+        card_with(), merchant=replace(SHOP, state=MerchantState.CLOSED), decline=Decline.UNKNOWN_MERCHANT
+    ),
     "wrong cvv or expiry": Row(card_with(), details_match=False, decline=Decline.WRONG_DETAILS),
-    "wrong details of a used card tell nothing of it": Row(a_card(LINE, uses_left=0), details_match=False, decline=Decline.WRONG_DETAILS),
+    "wrong details of a used card tell nothing of it": Row(
+        a_card(LINE, uses_left=0), details_match=False, decline=Decline.WRONG_DETAILS
+    ),
     "suspended": Row(a_card(LINE, state=CardState.SUSPENDED), decline=Decline.CARD_SUSPENDED),
     "closed": Row(a_card(LINE, state=CardState.CLOSED), decline=Decline.CARD_CLOSED),
     "expired this instant": Row(a_card(LINE, expires_at=NOON), decline=Decline.CARD_EXPIRED),
     "one microsecond before expiry": Row(a_card(LINE, expires_at=NOON + timedelta(microseconds=1))),
     "used": Row(a_card(LINE, uses_left=0), decline=Decline.CARD_USED),
     "locked to this merchant": Row(card_with(merchant_id=SHOP.id)),
-    "locked to another merchant": Row(card_with(merchant_id=MerchantId(uuid4())), decline=Decline.WRONG_MERCHANT),
+    "locked to another merchant": Row(
+        card_with(merchant_id=MerchantId(uuid4())), decline=Decline.WRONG_MERCHANT
+    ),
     "locked to this category": Row(card_with(categories=("5942", "5943"))),
     "locked to other categories": Row(card_with(categories=("7995",)), decline=Decline.WRONG_CATEGORY),
     "another currency": Row(card_with(), currency="USD", decline=Decline.WRONG_CURRENCY),
     "at the payment limit": Row(card_with(per_payment_limit_minor=34_000)),
-    "over the payment limit": Row(card_with(per_payment_limit_minor=33_999), decline=Decline.PER_PAYMENT_LIMIT),
+    "over the payment limit": Row(
+        card_with(per_payment_limit_minor=33_999), decline=Decline.PER_PAYMENT_LIMIT
+    ),
     "at the amount limit": Row(card_with(amount_limit_minor=34_000)),
     "over the amount limit": Row(card_with(amount_limit_minor=33_999), decline=Decline.AMOUNT_LIMIT),
     "limit of zero": Row(card_with(amount_limit_minor=0), amount_minor=1, decline=Decline.AMOUNT_LIMIT),
     "over the amount limit with what was spent": Row(
-        a_card(LINE, controls=Controls(amount_limit_minor=50_000, uses=3), spent_minor=16_001), decline=Decline.AMOUNT_LIMIT
+        a_card(LINE, controls=Controls(amount_limit_minor=50_000, uses=3), spent_minor=16_001),
+        decline=Decline.AMOUNT_LIMIT,
     ),
     "all of the credit": Row(card_with(), amount_minor=100_000),
     "more than the credit": Row(card_with(), amount_minor=100_001, decline=Decline.INSUFFICIENT_FUNDS),
@@ -90,8 +99,10 @@ TABLE: dict[str, Row] = {
     ),
     "no funding left": Row(card_with(), sources=(), decline=Decline.FUNDING_INACTIVE),
     "zero amount check": Row(card_with(), amount_minor=0),
-    "zero amount check of a used card": Row(a_card(LINE, uses_left=0), amount_minor=0, decline=Decline.CARD_USED),
-}  # fmt: skip
+    "zero amount check of a used card": Row(
+        a_card(LINE, uses_left=0), amount_minor=0, decline=Decline.CARD_USED
+    ),
+}
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())

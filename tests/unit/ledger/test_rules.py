@@ -1,10 +1,10 @@
 """What transfers do to balances."""
 
 import pytest
+from tests.factories.ledger import a_source_of_money, a_transfer, an_account
 
 from obverse.ledger import Books, TransferKind
-from obverse.ledger.rules import deltas
-from tests.factories.ledger import a_source_of_money, a_transfer, an_account
+from obverse.ledger.rules import Delta, deltas
 
 
 @pytest.mark.parametrize(
@@ -19,9 +19,8 @@ from tests.factories.ledger import a_source_of_money, a_transfer, an_account
 def test_both_sides_change_by_the_same_amount(kind: TransferKind, pending: int, posted: int) -> None:
     debit, credit = an_account(), an_account()
     changed = deltas([a_transfer(debit, credit, 70, kind)])
-    assert (changed[debit.id].debits_pending_minor, changed[debit.id].debits_posted_minor) == (pending, posted)
-    assert (changed[credit.id].credits_pending_minor, changed[credit.id].credits_posted_minor) == (pending, posted)
-    assert changed[debit.id].credits_posted_minor == changed[credit.id].debits_posted_minor == 0
+    assert changed[debit.id] == Delta(debits_pending_minor=pending, debits_posted_minor=posted)
+    assert changed[credit.id] == Delta(credits_pending_minor=pending, credits_posted_minor=posted)
 
 
 def test_a_hold_is_left_out_of_what_is_available() -> None:

@@ -15,6 +15,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -190,12 +191,16 @@ class EmbeddedPostgres:
                 time.sleep(0.1)
                 self._launch()
             lines = self._pid_file()
-            if len(lines) >= 8 and lines[7].strip() == "ready" and self.pid is not None:
+            if len(lines) >= 8 and lines[7].strip() == "ready" and self._answers():
                 return
             if self._process is None and self.pid is None:
                 self._launch()
             time.sleep(0.01)
         raise CannotStart(f"PostgreSQL did not come up in {_START_SECONDS_MAX} s. See {self._home / 'log'}.")
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._socket_dir() / f".s.PGSQL.{_PORT}")) == 0
 
     def _shut_down(self) -> None:
         """Fast shutdown: sessions are ended, everything is flushed."""

@@ -1,0 +1,36 @@
+"""API keys: who calls, and what the key may do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from obverse.kit.ids import ApiKeyId, MerchantId
+
+
+class Scope(StrEnum):
+    """What a key may do. A key with a merchant is held to that merchant besides."""
+
+    PAYMENTS = "payments"
+    """Ask for, capture, cancel and read payments."""
+    CARDS = "cards"
+    """Issue and manage cards for members."""
+    MEMBERS = "members"
+    """Register members, link cards, give credit lines."""
+    MERCHANTS = "merchants"
+    """Onboard merchants, make and revoke keys."""
+    OPERATE = "operate"
+    """See explanations, ledger and events; move the sandbox clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key without its token, which is shown once and kept as a keyed hash."""
+
+    id: ApiKeyId
+    name: str
+    last_four: str
+    merchant_id: MerchantId | None
+    scopes: frozenset[Scope]
+    live: bool
+    created_at: datetime
+    revoked_at: datetime | None

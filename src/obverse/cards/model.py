@@ -1,0 +1,162 @@
+"""A card: a stand-in that a shop may see."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from obverse.kit.ids import CardId, MemberId, MerchantId, PartitionId, SourceId
+from obverse.kit.money import CurrencyCode
+from obverse.kit.secret import Secret
+
+
+class CardKind(StrEnum):
+    ONE_TIME = "one_time"
+
+
+class CardState(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+class SpentOn(StrEnum):
+    """What uses a card up (PF-8)."""
+
+    APPROVAL = "approval"
+    CAPTURE = "capture"
+
+
+class HeldBy(StrEnum):
+    MEMBER = "member"
+    RECIPIENT = "recipient"
+    """Handed over: whoever claimed the link spends it, and neither side learns the other (OT-8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What the member allows at issue (OT-7). None means no limit; 0 means nothing may be spent."""
+
+    amount_limit_minor: int | None = None
+    """Ceiling on the sum of all approvals."""
+    per_payment_limit_minor: int | None = None
+    merchant_id: MerchantId | None = None
+    categories: tuple[str, ...] | None = None
+    """ISO 18245 merchant category codes."""
+    spent_on: SpentOn = SpentOn.APPROVAL
+    uses: int = 1
+    """How many payments at issue; `Card.uses_left` is what remains of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card as stored. The number is not: it is BIN + FF1(serial) + Luhn digit, made when it is needed."""
+
+    partition_id: PartitionId
+    id: CardId
+    kind: CardKind
+    state: CardState
+    bin: str
+    serial: int
+    last_four: str
+    number_hash: bytes
+    member_id: MemberId
+    held_by: HeldBy
+    currency: CurrencyCode
+    controls: Controls
+    uses_left: int
+    spent_minor: int
+    expires_at: datetime
+    funding: tuple[SourceId, ...]
+    """Sources in the order in which they pay."""
+    created_at: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CardUse:
+    """What a batch of decisions leaves of a card."""
+
+    id: CardId
+    uses_left: int
+    spent_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardFace:
+    """What a shop asks for. `expiry` is YYMM as printed; the card's own `expires_at` may end it earlier."""
+
+    number: Secret
+    expiry: str
+    cvv: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What cards are asked for; all cards of one order are alike but for their numbers.
+
+    `funding` has been checked by the wallet: the member's own, active, and of this currency.
+    `expires_at` None means the programme's usual lifetime.
+    """
+
+    partition_id: PartitionId
+    member_id: MemberId
+    currency: CurrencyCode
+    controls: Controls
+    funding: tuple[SourceId, ...]
+    expires_at: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """What makes an order safe to repeat: same key and fingerprint, same cards."""
+
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The answer to an order. `repeated` says that an earlier request with the same key made the cards."""
+
+    cards: Sequence[Card]
+    repeated: bool = False
+
+    @property
+    def card(self) -> Card:
+        """The card of an order for one."""
+        return self.cards[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLink:
+    """A link by which one other person may take a card over (OT-8); its token is kept as a keyed hash."""
+
+    token_hash: bytes
+    partition_id: PartitionId
+    card_id: CardId
+    created_at: datetime
+    expires_at: datetime
+    claimed_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+
+class Viewer(StrEnum):
+    """Who looks at a card, or wants to do something with it."""
+
+    MEMBER = "member"
+    RECIPIENT = "recipient"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a viewer may see of a card. Nothing about a recipient is ever shown, since nothing is stored."""
+
+    number: bool
+    owner: bool
+    """The member's id, and what the member wrote on the card (`metadata`)."""
+    funding: bool
+    payments: bool
+    """Where, when and how the card was used."""

@@ -1,0 +1,172 @@
+"""What may be asked of a card, by whom, and who may see what. No I/O, no clock."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from obverse.cards.errors import (
+    CardHandedOver,
+    CardIsClosed,
+    CardNotFound,
+    CardNotGiveable,
+    ClaimLinkInvalid,
+)
+from obverse.cards.model import Card, CardState, ClaimLink, Controls, HeldBy, Order, Sight, Viewer
+from obverse.kit.errors import InvalidRequest
+from obverse.kit.ids import PartitionId
+from obverse.kit.metadata import check_metadata
+from obverse.kit.money import AMOUNT_MINOR_MAX
+
+VALIDITY_MONTHS: Final = 36
+"""How long a number is good on its face, and so the latest `expires_at`."""
+
+USES_MAX: Final = 1_000
+CATEGORIES_MAX: Final = 100
+FUNDING_MAX: Final = 10
+PARTITIONS_MAX: Final = 100
+
+
+def serial_of(sequence_value: int, partition_id: PartitionId) -> int:
+    """The serial of a new card: its last two digits are the partition, so that a number tells its own."""
+    return sequence_value * PARTITIONS_MAX + partition_id
+
+
+def partition_of(serial: int) -> PartitionId:
+    """The partition in which the card with this serial is kept."""
+    return PartitionId(serial % PARTITIONS_MAX)
+
+
+def face_expiry(created_at: datetime) -> str:
+    """The expiry on the face of a card, YYMM: three years from the month of issue.
+
+    It is derived, so that the same card always shows the same one. The control that really ends a card
+    is `expires_at`.
+
+    >>> from datetime import UTC
+    >>> face_expiry(datetime(2026, 11, 20, tzinfo=UTC))
+    '2911'
+    """
+    return f"{(created_at.year + VALIDITY_MONTHS // 12) % 100:02d}{created_at.month:02d}"
+
+
+def end_of_face(created_at: datetime) -> datetime:
+    """The first moment at which a card made now is over on its face: cards are good through their month."""
+    months = created_at.year * 12 + created_at.month + VALIDITY_MONTHS
+    return created_at.replace(
+        year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0
+    )
+
+
+def check_order(order: Order, now: datetime) -> None:
+    """Refuse an order that cannot be issued (OT-7). Raises `InvalidRequest` with the field's name."""
+    check_controls(order.controls)
+    check_metadata(order.metadata)
+    if not 1 <= len(order.funding) <= FUNDING_MAX:
+        raise InvalidRequest(f"A card needs 1 to {FUNDING_MAX} funding sources.", "funding")
+    if len(set(order.funding)) != len(order.funding):
+        raise InvalidRequest("A funding source may be named once.", "funding")
+    if order.expires_at is not None and not now < order.expires_at <= end_of_face(now):
+        raise InvalidRequest(
+            f"expires_at must lie in the future, at most {VALIDITY_MONTHS} months ahead.",
+            "controls.expires_at",
+        )
+
+
+def check_controls(controls: Controls) -> None:
+    """Refuse controls that mean nothing (OT-7). Raises `InvalidRequest` with the field's name."""
+    _check_limit(controls.amount_limit_minor, "controls.amount_limit")
+    _check_limit(controls.per_payment_limit_minor, "controls.per_payment_limit")
+    if not 1 <= controls.uses <= USES_MAX:
+        raise InvalidRequest(f"uses must be between 1 and {USES_MAX}.", "controls.uses")
+    if controls.categories is not None:
+        _check_categories(controls.categories)
+
+
+def _check_limit(limit_minor: int | None, param: str) -> None:
+    if limit_minor is not None and not 0 <= limit_minor <= AMOUNT_MINOR_MAX:
+        raise InvalidRequest(f"A limit must be between 0 and {AMOUNT_MINOR_MAX}.", param)
+
+
+def _check_categories(categories: Sequence[str]) -> None:
+    if not 1 <= len(categories) <= CATEGORIES_MAX:
+        raise InvalidRequest(f"Name 1 to {CATEGORIES_MAX} categories, or none at all.", "controls.categories")
+    if not all(len(c) == 4 and c.isascii() and c.isdigit() for c in categories):
+        raise InvalidRequest("A merchant category has four digits (ISO 18245).", "controls.categories")
+
+
+def sight(card: Card, viewer: Viewer) -> Sight:
+    """What this viewer may see of the card.
+
+    After a hand-over neither side learns the other: the recipient sees number and payments but nothing of
+    the member, and the member still sees what pays for the card but not where it is spent. An operator
+    sees everything but the number, which is the holder's alone. Source: OT-8, PF-3.
+    """
+    if viewer is Viewer.OPERATOR:
+        return Sight(number=False, owner=True, funding=True, payments=True)
+    if viewer is Viewer.RECIPIENT:
+        return Sight(number=True, owner=False, funding=False, payments=True)
+    own = card.held_by is HeldBy.MEMBER
+    return Sight(number=own, owner=True, funding=True, payments=own)
+
+
+def check_reveal(card: Card, viewer: Viewer) -> None:
+    """Refuse to show the number to anybody but its holder. Raises `CardHandedOver`, `CardNotFound`."""
+    _check_holder(card, viewer)
+    if not sight(card, viewer).number:
+        raise CardNotFound
+
+
+def change_state(card: Card, wanted: CardState, viewer: Viewer) -> bool:
+    """Whether the card has to change to get to `wanted`; asking twice is fine.
+
+    Raises `CardIsClosed` for what would reopen a card, `CardHandedOver` where the giver wants to stop what
+    was given away: like cash, it is gone.
+    """
+    _check_holder(card, viewer)
+    if card.state is wanted:
+        return False
+    if card.state is CardState.CLOSED:
+        raise CardIsClosed(card.id)
+    return True
+
+
+def _check_holder(card: Card, viewer: Viewer) -> None:
+    if viewer is Viewer.MEMBER and card.held_by is HeldBy.RECIPIENT:
+        raise CardHandedOver(card.id)
+    if viewer is Viewer.RECIPIENT and card.held_by is HeldBy.MEMBER:
+        raise CardNotFound
+
+
+def is_giveable(card: Card, now: datetime) -> bool:
+    """Whether the card is as good as cash: active, not expired, and nothing of it used."""
+    return (
+        card.held_by is HeldBy.MEMBER
+        and card.state is CardState.ACTIVE
+        and now < card.expires_at
+        and card.uses_left == card.controls.uses
+        and card.spent_minor == 0
+    )
+
+
+def check_hand_over(card: Card, now: datetime) -> None:
+    """Refuse to hand over a card that is gone already, or no longer good."""
+    _check_holder(card, Viewer.MEMBER)
+    if not is_giveable(card, now):
+        raise CardNotGiveable(card.id)
+
+
+def is_live(link: ClaimLink, now: datetime) -> bool:
+    """Whether this link can still be claimed."""
+    return link.claimed_at is None and link.withdrawn_at is None and now < link.expires_at
+
+
+def check_withdraw(card: Card) -> None:
+    """Refuse to take back what has been claimed. Raises `CardHandedOver`."""
+    _check_holder(card, Viewer.MEMBER)
+
+
+def claimable(card: Card | None, link: ClaimLink | None, now: datetime) -> Card:
+    """The card that this link gives away. Raises `ClaimLinkInvalid`, the same for every reason."""
+    if card is None or link is None or not is_live(link, now) or not is_giveable(card, now):
+        raise ClaimLinkInvalid
+    return card

@@ -1,0 +1,88 @@
+"""All commands, and what happens to those that cannot start."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from obverse.cli import keys, ledger
+from obverse.cli.running import run, run_quietly
+from obverse.kit.errors import ObverseError
+
+CANNOT_START = 2
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(keys.app, name="keys")
+
+
+@app.callback()
+def obverse() -> None:
+    """Pay anywhere without showing the shop your real card.
+
+    Settings come from OBVERSE_* in the environment; `obverse settings` lists them.
+    """
+
+
+@app.command()
+def serve() -> None:
+    """Run the platform: the REST and ISO 8583 doors and the jobs, until SIGTERM or Ctrl-C."""
+    from obverse.cli.serving import serve
+
+    run(serve)
+
+
+@app.command()
+def demo(
+    free_ports: Annotated[bool, typer.Option(help="Take any free ports instead of the usual ones.")] = False,
+) -> None:
+    """Bring up platform and sandbox partners, walk the journeys, stay up until Ctrl-C."""
+    from obverse.cli.demo import demo
+
+    run_quietly(lambda settings: demo(settings, free_ports=free_ports))
+
+
+@app.command()
+def journeys() -> None:
+    """Walk the journeys and exit, with a code other than 0 if a step fails."""
+    from obverse.cli.demo import journeys
+
+    run_quietly(journeys)
+
+
+@app.command()
+def sandbox() -> None:
+    """Run the sandbox partners alone, for a platform started by `obverse serve`."""
+    from obverse.cli.demo import sandbox
+
+    run_quietly(sandbox)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    from obverse.bootstrap import open_database
+    from obverse.kit.settings import Settings
+
+    async def migrate_database(settings: Settings) -> None:
+        async with open_database(settings):
+            typer.echo("The database is up to date.")
+
+    run(migrate_database)
+
+
+@app.command()
+def settings() -> None:
+    """Show every setting with its default, as a Markdown table."""
+    from obverse.kit.settings import settings_table
+
+    typer.echo(settings_table(), nl=False)
+
+
+def main() -> None:
+    """Entry point of the `obverse` script."""
+    try:
+        app()
+    except ObverseError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(CANNOT_START)

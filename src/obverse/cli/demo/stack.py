@@ -1,0 +1,102 @@
+"""Platform and sandbox, brought up together and joined by their addresses."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from obverse.cli.demo.children import NEW_KEY, Child
+from obverse.cli.journeys.places import Address
+from obverse.kit.errors import CannotStart
+from obverse.kit.settings import Settings
+
+HOST: Final = "127.0.0.1"
+_ANY_PORTS: Final = {
+    "clearing_house_port": 0,
+    "card_company_port": 0,
+    "mall_port": 0,
+    "credit_bureau_port": 0,
+    "control_port": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What runs, and where."""
+
+    platform: Child
+    sandbox: Child
+    rest_url: str
+    acquirer: Address
+    clearing_house: Address
+    mall_url: str
+    control_url: str
+
+    async def new_api_key(self) -> str:
+        """An operator's key, straight from the platform: somebody has to make the first one."""
+        key: str = (await self.platform.ask(NEW_KEY))["api_key"]
+        return key
+
+
+@asynccontextmanager
+async def standing(settings: Settings, *, free_ports: bool = False) -> AsyncIterator[Standing]:
+    """Bring everything up; at the end, take it down in the opposite order.
+
+    `free_ports` takes any ports that are free, so that several can stand at once.
+    Raises `CannotStart` with one line.
+    """
+    logs = _log_folder(settings.data_dir)
+    options = {
+        "provider_bin": settings.bin,
+        "acquirer_host": settings.acquirer_host,
+        "acquirer_port": settings.acquirer_port,
+        "clearing_house_timeout_s": settings.off_us_timeout_ms / 1000 + 2,
+    }
+    async with AsyncExitStack() as stack:
+        ports = _ANY_PORTS if free_ports else {"clearing_house_port": settings.card_company_port}
+        sandbox = Child("sandbox", logs / "sandbox.log", options=options | ports)
+        at = (await stack.enter_async_context(sandbox)).told
+        environment = {
+            "OBVERSE_CARD_COMPANY_HOST": HOST,
+            "OBVERSE_CARD_COMPANY_PORT": str(at["clearing_house"]),
+            "OBVERSE_CREDIT_BUREAU_URL": f"http://{HOST}:{at['credit_bureau']}",
+        }
+        if free_ports:
+            environment |= {"OBVERSE_REST_PORT": "0", "OBVERSE_ACQUIRER_PORT": "0"}
+        platform = Child("platform", logs / "platform.log", settings=environment)
+        told = (await stack.enter_async_context(platform)).told
+        found = Standing(
+            platform=platform,
+            sandbox=sandbox,
+            rest_url=told["rest_url"],
+            acquirer=(settings.acquirer_host, told["acquirer_port"]),
+            clearing_house=(HOST, at["clearing_house"]),
+            mall_url=f"http://{HOST}:{at['mall']}",
+            control_url=f"http://{HOST}:{at['control']}",
+        )
+        await _introduce(found)
+        yield found
+
+
+async def _introduce(found: Standing) -> None:
+    """Tell the clearing house where the acquirer door is: with free ports nobody knew before."""
+    host, port = found.acquirer
+    async with httpx.AsyncClient(base_url=found.control_url, trust_env=False) as client:
+        (await client.put("/provider", json={"host": host, "port": port})).raise_for_status()
+
+
+def _log_folder(data_dir: Path) -> Path:
+    logs = data_dir / "logs"
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        for name in ("platform.log", "sandbox.log"):
+            (logs / name).touch(mode=0o600)
+    except OSError as error:
+        raise CannotStart(
+            f"Cannot write the data directory {data_dir}: {error.strerror}. "
+            "Make it writable, or set OBVERSE_DATA_DIR to another one."
+        ) from error
+    return logs

@@ -1,0 +1,158 @@
+"""The parties as a journey meets them: the provider's API, the card company, the mall, a till, people."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, Self
+
+import httpx
+
+from obverse.cli.journeys.narration import Line, Narration
+from obverse.cli.journeys.places import LinkedCard, MerchantPlace, Places
+from obverse.kit.clock import Clock
+from obverse.kit.secret import Secret
+from obverse.sandbox.terminal import Shop, Till
+
+TIMEOUT_S: Final = 20.0
+EVENTUALLY_S: Final = 20.0
+"""How long a durable job may take to be done: reversals go out in the background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A stand-in as its holder sees it."""
+
+    card: str
+    number: Secret
+    exp_month: int
+    exp_year: int
+    cvv: Secret
+
+    @property
+    def expiry(self) -> str:
+        """YYMM."""
+        return f"{self.exp_year % 100:02d}{self.exp_month:02d}"
+
+
+class Caller:
+    """Somebody who calls an HTTP API, by a name that is told and with a token that is not."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, name: str, callee: str, narration: Narration | None, token: str = ""
+    ) -> None:
+        self._http, self._name, self._callee, self._narration = http, name, callee, narration
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def get(self, path: str) -> Answer:
+        return await self._call("GET", path, None, {})
+
+    async def put(self, path: str, body: Mapping[str, Any]) -> Answer:
+        return await self._call("PUT", path, body, {})
+
+    async def post(
+        self, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None
+    ) -> Answer:
+        """POST; `key` is the Idempotency-Key."""
+        return await self._call("POST", path, body, {"Idempotency-Key": key} if key else {})
+
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> Answer:
+        if self._narration is not None:
+            self._narration.call(self._name, self._callee, f"{method} {path}", body or {})
+        response = await self._http.request(method, path, json=body, headers={**self._headers, **headers})
+        answer = Answer(response.status_code, response.json() if response.content else {})
+        if self._narration is not None:
+            self._narration.answer(self._callee, self._name, answer.status, answer.body)
+        return answer
+
+
+class World:
+    """Open it with `async with`; it closes every connection that a journey made."""
+
+    def __init__(self, places: Places, clock: Clock, rng: Random) -> None:
+        self.places, self.rng = places, rng
+        self._clock = clock
+        self._narration = Narration(clock)
+        self._stack = AsyncExitStack()
+        self._heard = 0
+
+    async def __aenter__(self) -> Self:
+        self._rest = await self._client(self.places.rest_url)
+        self._mall = await self._client(self.places.mall_url)
+        self._control = Caller(await self._client(self.places.control_url), "", "", None)
+        self.operator = Caller(self._rest, "Operator", "Obverse", self._narration, self.places.api_key)
+        await self.told()  # what was said before is no part of this journey
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def person(self, name: str, token: str = "") -> Caller:
+        """Somebody who talks to the provider, with a session's or a holder's token or with none."""
+        return Caller(self._rest, name, "Obverse", self._narration, token)
+
+    def at_the_mall(self, name: str) -> Caller:
+        """Somebody in front of the mall's checkout page."""
+        return Caller(self._mall, name, self.merchant("mall").name, self._narration)
+
+    def merchant(self, role: str) -> MerchantPlace:
+        """One of the demo merchants: `mall`, `shop` or `kiosk`, in this order in the demo file."""
+        return self.places.merchants[("mall", "shop", "kiosk").index(role)]
+
+    def till(self, role: str) -> Till:
+        """A till of this merchant, connected to the clearing house."""
+        place = self.merchant(role)
+        shop = Shop(place.acquirer_id, place.merchant_no, place.terminals[0], place.name, place.category)
+        till = Till(*self.places.clearing_house, shop, clock=self._clock, rng=self.rng, timeout_s=TIMEOUT_S)
+        self._stack.push_async_callback(till.close)
+        return till
+
+    def identity_number(self, birth_date: str = "900101") -> str:
+        """A person nobody has met before, and of whom the credit bureau thinks well."""
+        return f"{birth_date}-{self.rng.randrange(1, 5)}{self.rng.randrange(10_000):05d}1"
+
+    async def issue_real_card(self, limit: int = 1_000_000) -> LinkedCard:
+        """The card company gives somebody a card."""
+        return LinkedCard(**(await self._control.post("/cards", {"limit": limit})).body)
+
+    async def owed_to_card_company(self, card: LinkedCard) -> tuple[int, int]:
+        """What the card company holds on a real card, and what it has released, in minor units."""
+        statement = (await self._control.get(f"/cards/{card.billing_account}/statement")).body
+        return statement["held"], statement["released"]
+
+    async def told(self) -> Sequence[Line]:
+        """Everything that was said since the last time, by whomever."""
+        answer = await self._control.get(f"/messages?after={self._heard}")
+        for message in answer.body["data"]:
+            self._heard = message["number"]
+            if message["kind"][:2] != "08":  # echo tests go on all the time, and tell nothing
+                self._narration.message(message)
+        return self._narration.take()
+
+    async def messages_to(self, receiver: str) -> int:
+        """How many messages the sandbox has seen going to this partner since the step began."""
+        answer = await self._control.get(f"/messages?after={self._heard}")
+        kinds = ("01", "02")
+        return sum(m["to"] == receiver and m["kind"].startswith(kinds) for m in answer.body["data"])
+
+    async def _client(self, url: str) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+        return await self._stack.enter_async_context(client)
+
+
+async def eventually(ask: Callable[[], Awaitable[object]], expected: object) -> object:
+    """Ask until the answer is `expected`, for `EVENTUALLY_S` at most; the last answer."""
+    deadline = time.monotonic() + EVENTUALLY_S
+    while (found := await ask()) != expected and time.monotonic() < deadline:  # noqa: ASYNC110 - it is elsewhere
+        await asyncio.sleep(0.05)
+    return found

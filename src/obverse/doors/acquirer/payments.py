@@ -1,0 +1,125 @@
+"""From a typed message to the engine and back to DE 39: what the door does besides moving bytes."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from obverse.authorization.model import Authorization, AuthorizationRequest, Status
+from obverse.doors.acquirer.ports import MerchantDirectory, PaymentEngine
+from obverse.kit.errors import ObverseError, Unavailable
+from obverse.merchants.model import Merchant
+from obverse.networks.iso8583 import response_codes
+from obverse.networks.iso8583.messages import (
+    CaptureMessage,
+    NetworkMessage,
+    PaymentMessage,
+    ReversalMessage,
+    answer,
+)
+
+_NETWORK_CODES = frozenset({"001", "002", "301"})
+"""DE 70: sign-on, sign-off, echo test."""
+
+log = structlog.get_logger(__name__)
+
+Business = PaymentMessage | CaptureMessage | ReversalMessage
+"""What needs the engine to be answered."""
+
+
+def answer_network(message: NetworkMessage) -> bytes:
+    """Sign-on, sign-off and echo test: always welcome, and nothing depends on them."""
+    known = message.network_code in _NETWORK_CODES
+    code = response_codes.APPROVED if known else response_codes.FUNCTION_NOT_SUPPORTED
+    return answer(message.fields, code)
+
+
+class Payments:
+    """Answers one business message at a time; any number may be under way."""
+
+    def __init__(
+        self, engine: PaymentEngine, merchants: MerchantDirectory, now: Callable[[], datetime]
+    ) -> None:
+        self._engine = engine
+        self._merchants = merchants
+        self._now = now
+
+    def arrived(self) -> datetime:
+        """The platform's time, taken when a message comes in."""
+        return self._now()
+
+    async def answer(self, message: Business, arrived: datetime) -> bytes:
+        """Decide and write the answer; whatever goes wrong becomes a response code."""
+        try:
+            if isinstance(message, PaymentMessage):
+                return await self._pay(message, arrived)
+            if isinstance(message, ReversalMessage):
+                return await self._reverse(message, arrived)
+            return await self._capture(message, arrived)
+        except Unavailable:
+            return self.give_up(message, arrived)
+        except ObverseError as error:
+            return answer(message.fields, response_codes.of_refusal(error))
+        except Exception:
+            log.exception("acquirer.defect", mti=message.fields["t"])
+            return self.give_up(message, arrived)
+
+    def give_up(self, message: Business, arrived: datetime) -> bytes:
+        """Answer "system malfunction", and see to it that a payment so answered holds no money.
+
+        The engine may have committed it all the same, and the terminal has been told that it did not happen.
+        """
+        if isinstance(message, PaymentMessage):
+            key = message.origin.request_key(arrived)
+            terminal = message.origin.terminal
+            self._engine.reverse_later(
+                key, message.number, message.amount, None, terminal, in_doubt_since=arrived
+            )
+        return answer(message.fields, response_codes.SYSTEM_MALFUNCTION)
+
+    async def _pay(self, message: PaymentMessage, arrived: datetime) -> bytes:
+        origin = message.origin
+        request = AuthorizationRequest(
+            request_key=origin.request_key(arrived),
+            number=message.number,
+            expiry=message.expiry,
+            cvv=message.cvv,
+            amount=message.amount,
+            merchant=await self._merchant(origin.acquirer, message.merchant_no, origin.terminal),
+            terminal=origin.terminal,
+            entry=message.entry,
+            capture=message.capture,
+        )
+        authorization = await self._engine.authorize(request)
+        code = response_codes.of_payment(authorization)
+        approved = code == response_codes.APPROVED
+        return answer(message.fields, code, authorization.approval_code if approved else None)
+
+    async def _capture(self, message: CaptureMessage, arrived: datetime) -> bytes:
+        key = message.original.request_key(arrived)
+        authorization = await self._engine.capture_by_key(key, message.number, message.amount.amount_minor)
+        return answer(message.fields, response_codes.of_payment(authorization))
+
+    async def _reverse(self, message: ReversalMessage, arrived: datetime) -> bytes:
+        original = message.original
+        merchant = await self._merchant(original.acquirer, message.merchant_no, original.terminal)
+        authorization = await self._engine.reverse(
+            original.request_key(arrived),
+            message.number,
+            message.amount,
+            None if merchant is None else merchant.id,
+            original.terminal,
+        )
+        return answer(message.fields, _of_reversal(authorization))
+
+    async def _merchant(self, acquirer: str, merchant_no: str, terminal: str) -> Merchant | None:
+        """The merchant, if this terminal is one of its own; a stranger's terminal is no merchant of ours."""
+        merchant = await self._merchants.find(acquirer, merchant_no)
+        return merchant if merchant is not None and terminal in merchant.terminals else None
+
+
+def _of_reversal(authorization: Authorization) -> str:
+    """A reversal is acknowledged once no money is held: undone now, earlier, or never approved."""
+    if authorization.status in (Status.REVERSED, Status.DECLINED):
+        return response_codes.APPROVED
+    return response_codes.NO_ACTION_TAKEN

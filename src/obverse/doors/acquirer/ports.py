@@ -1,0 +1,60 @@
+"""What the door needs from the house."""
+
+from datetime import datetime
+from typing import Protocol
+
+from obverse.authorization.model import Authorization, AuthorizationRequest
+from obverse.kit.ids import MerchantId
+from obverse.kit.money import Money
+from obverse.kit.secret import Secret
+from obverse.merchants.model import Merchant
+
+
+class PaymentEngine(Protocol):
+    """The engine, as a terminal's requests need it. Every method may raise `Unavailable`."""
+
+    async def authorize(self, request: AuthorizationRequest) -> Authorization:
+        """Decide a payment, or give the earlier decision for this request key."""
+        ...
+
+    async def capture_by_key(
+        self, request_key: str, number: Secret, amount_minor: int | None = None
+    ) -> Authorization:
+        """Capture the payment with this key. Raises `NotFound`, `NotCapturable`, `AlreadyCaptured`,
+        `CaptureTooLarge`."""
+        ...
+
+    async def reverse(
+        self,
+        request_key: str,
+        number: Secret,
+        amount: Money,
+        merchant_id: MerchantId | None = None,
+        terminal: str | None = None,
+    ) -> Authorization:
+        """Undo the payment with this key, or make sure that it will be declined if it comes later (P8)."""
+        ...
+
+    def reverse_later(
+        self,
+        request_key: str,
+        number: Secret,
+        amount: Money,
+        merchant_id: MerchantId | None = None,
+        terminal: str | None = None,
+        *,
+        in_doubt_since: datetime,
+    ) -> None:
+        """Undo, as soon as that is possible, a payment that was answered "system malfunction".
+
+        `in_doubt_since` is when the request arrived; what was answered before or to a repeat stays.
+
+        Returns at once and never raises.
+        """
+        ...
+
+
+class MerchantDirectory(Protocol):
+    async def find(self, acquirer_id: str, merchant_no: str) -> Merchant | None:
+        """The merchant known by DE 32 and DE 42."""
+        ...

@@ -1,0 +1,133 @@
+"""Who is calling, and whether this route is for them.
+
+Every route names its callers in `before_request`; one that forgets is closed to everybody. (A Litestar guard
+would do the same, but copies the route for every request.) Which *objects* a caller sees is asked where they
+are loaded, and the answer for a foreign object is the answer for a missing one (P12).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from obverse.access.model import ApiKey, Scope
+from obverse.cards import CardNotFound
+from obverse.doors.rest.errors import Unauthenticated
+from obverse.doors.rest.request import raw_header
+from obverse.doors.rest.services import HttpRequest, services
+from obverse.kit.errors import InvalidRequest, NotPermitted, ObverseError
+from obverse.kit.ids import MemberId, MerchantId
+from obverse.kit.secret import Secret
+
+IDEMPOTENCY_KEY_MAX: Final = 255
+_BEARER: Final = b"bearer "
+_TOKEN_MAX: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An API key or a signed-in member; never both.
+
+    `name` scopes idempotency keys to their holder.
+    """
+
+    name: str
+    key: ApiKey | None = None
+    member_id: MemberId | None = None
+
+    @property
+    def merchant_id(self) -> MerchantId | None:
+        """The merchant whose objects are all this caller may see; None means not held to one."""
+        return self.key.merchant_id if self.key else None
+
+    @property
+    def sees_reasons(self) -> bool:
+        """Whether declines are explained to this caller rule by rule (PF-11)."""
+        key = self.key
+        return key is None or (key.merchant_id is None and Scope.OPERATE in key.scopes)
+
+    def request_key(self, request: HttpRequest) -> str | None:
+        """The `Idempotency-Key` of this request, made unique among all callers; None when there is none."""
+        raw = raw_header(request, b"idempotency-key")
+        if raw is None:
+            return None
+        text = raw.decode("latin-1")
+        if not (0 < len(text) <= IDEMPOTENCY_KEY_MAX and text.isascii() and text.isprintable()):
+            raise InvalidRequest(
+                f"Idempotency-Key must be 1 to {IDEMPOTENCY_KEY_MAX} printable ASCII characters.",
+                "Idempotency-Key",
+            )
+        return f"rest:{self.name}:{text}"
+
+    def require_member(self, member_id: MemberId, missing: ObverseError) -> None:
+        """Hold a member to what is their own; `missing` is what the room says of ids that do not exist."""
+        if self.member_id is not None and self.member_id != member_id:
+            raise missing
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Lets in keys with `scope`, keys of merchants among them or not, signed-in members or not."""
+
+    scope: Scope | None = None
+    merchant_keys: bool = False
+    members: bool = False
+
+    async def __call__(self, request: HttpRequest) -> None:
+        token = bearer(request)
+        joined = services(request)
+        key = await joined.access.authenticate(token)
+        if key is not None:
+            if joined.live and not key.live:
+                raise Unauthenticated
+            request.scope["auth"] = self._key(key)
+            return
+        session = await joined.members.session(token)
+        if session is None:
+            raise Unauthenticated
+        if not self.members:
+            raise NotPermitted("Members may not do that.")
+        request.scope["auth"] = Caller(session.member_id.hex, member_id=session.member_id)
+
+    def _key(self, key: ApiKey) -> Caller:
+        if self.scope is None or self.scope not in key.scopes:
+            raise NotPermitted
+        if key.merchant_id is not None and not self.merchant_keys:
+            raise NotPermitted
+        return Caller(key.id.hex, key=key)
+
+
+class Holder:
+    """For the recipient's routes: whoever holds a claimed card's token, and nobody else."""
+
+    async def __call__(self, request: HttpRequest) -> None:
+        try:
+            request.scope["auth"] = await services(request).cards.of_holder(bearer(request))
+        except CardNotFound:
+            raise Unauthenticated from None
+
+
+class Nobody:
+    """What holds where a route names no callers: nobody gets in."""
+
+    async def __call__(self, request: HttpRequest) -> None:
+        raise Unauthenticated
+
+
+class Everyone:
+    """For routes that ask for no token. It says so instead of leaving the question open."""
+
+    async def __call__(self, request: HttpRequest) -> None:
+        """Let everyone in."""
+
+
+def bearer(request: HttpRequest) -> Secret:
+    """The bearer token of this request. Raises `Unauthenticated` when there is none."""
+    value = raw_header(request, b"authorization")
+    if value is None or value[:7].lower() != _BEARER or not value.isascii() or len(value) > _TOKEN_MAX:
+        raise Unauthenticated
+    return Secret(value[7:].strip().decode("ascii"))
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """Who was let in."""
+    caller: Caller = request.scope["auth"]
+    return caller

@@ -1,0 +1,93 @@
+"""Declines as the parties may see them (PF-11).
+
+Members and operators get the rule that refused. Merchants get one of a few generic reasons: a wrong number,
+a wrong CVV and a used card cannot be told apart, so that guessing teaches nothing (P17).
+"""
+
+from typing import Final
+
+import msgspec
+
+from obverse.authorization.model import Decline, Rule
+
+
+class DeclineView(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+
+
+class RuleView(msgspec.Struct, frozen=True):
+    """One rule's answer; `not_asked` where there was no card to ask it of."""
+
+    rule: str
+    result: str
+
+
+_NOT_ACCEPTED: Final = DeclineView("card_not_accepted", "This card cannot pay here. Ask for another one.")
+_NOT_APPROVED: Final = DeclineView("not_approved", "This amount was not approved. Ask for another card.")
+_TRY_LATER: Final = DeclineView("try_again_later", "No answer could be had. Try again with a new key.")
+
+FOR_MERCHANTS: Final[dict[Decline, DeclineView]] = {
+    Decline.UNKNOWN_CARD: _NOT_ACCEPTED,
+    Decline.WRONG_DETAILS: _NOT_ACCEPTED,
+    Decline.CARD_SUSPENDED: _NOT_ACCEPTED,
+    Decline.CARD_CLOSED: _NOT_ACCEPTED,
+    Decline.CARD_EXPIRED: _NOT_ACCEPTED,
+    Decline.CARD_USED: _NOT_ACCEPTED,
+    Decline.WRONG_MERCHANT: _NOT_ACCEPTED,
+    Decline.WRONG_CATEGORY: _NOT_ACCEPTED,
+    Decline.WRONG_CURRENCY: _NOT_ACCEPTED,
+    Decline.FUNDING_INACTIVE: _NOT_ACCEPTED,
+    Decline.PER_PAYMENT_LIMIT: _NOT_APPROVED,
+    Decline.AMOUNT_LIMIT: _NOT_APPROVED,
+    Decline.INSUFFICIENT_FUNDS: _NOT_APPROVED,
+    Decline.CARD_COMPANY_DECLINED: _NOT_APPROVED,
+    Decline.CARD_COMPANY_UNAVAILABLE: _TRY_LATER,
+    Decline.CARD_COMPANY_LATE: _TRY_LATER,
+    Decline.UNKNOWN_MERCHANT: DeclineView("merchant_not_active", "This merchant cannot take payments."),
+    Decline.REVERSED: DeclineView("reversed", "This payment was reversed."),
+    Decline.KEY_REUSED: DeclineView("idempotency_key_reused", "This key was used for another payment."),
+}
+
+FOR_MEMBERS: Final[dict[Decline, DeclineView]] = {
+    decline: DeclineView(decline.value, message)
+    for decline, message in {
+        Decline.UNKNOWN_CARD: "No card has this number.",
+        Decline.WRONG_DETAILS: "Expiry date or CVV is wrong.",
+        Decline.UNKNOWN_MERCHANT: "The merchant is unknown or closed.",
+        Decline.CARD_SUSPENDED: "The card is suspended.",
+        Decline.CARD_CLOSED: "The card is closed.",
+        Decline.CARD_EXPIRED: "The card has expired.",
+        Decline.CARD_USED: "The card has been used.",
+        Decline.WRONG_MERCHANT: "The card is for another merchant.",
+        Decline.WRONG_CATEGORY: "The card is for other kinds of merchants.",
+        Decline.WRONG_CURRENCY: "The card is in another currency.",
+        Decline.PER_PAYMENT_LIMIT: "The amount is above the card's limit for one payment.",
+        Decline.AMOUNT_LIMIT: "The amount is above what is left of the card's limit.",
+        Decline.FUNDING_INACTIVE: "What pays behind the card is not active.",
+        Decline.INSUFFICIENT_FUNDS: "There is not enough money behind the card.",
+        Decline.CARD_COMPANY_DECLINED: "The card company declined.",
+        Decline.CARD_COMPANY_UNAVAILABLE: "The card company could not be reached.",
+        Decline.CARD_COMPANY_LATE: "The card company did not answer in time.",
+        Decline.REVERSED: "The payment was reversed.",
+        Decline.KEY_REUSED: "The same key came with another payment.",
+    }.items()
+}
+
+_NAMES: Final = [(rule, str(rule.name).lower()) for rule in Rule]
+_ALL_PASSED: Final = [RuleView(name, "pass") for _, name in _NAMES]
+
+
+def explain(failed: Rule) -> list[RuleView]:
+    """Every rule's answer, in the order in which they are asked (PF-9)."""
+    if not failed:
+        return _ALL_PASSED
+    no_card = Rule.KNOWN_CARD in failed
+    return [
+        RuleView(name, "fail" if rule in failed else "not_asked" if no_card and _needs_card(rule) else "pass")
+        for rule, name in _NAMES
+    ]
+
+
+def _needs_card(rule: Rule) -> bool:
+    return rule is not Rule.MERCHANT_ACTIVE

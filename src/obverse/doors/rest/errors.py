@@ -1,0 +1,204 @@
+"""Refusals on their way out: code -> status and title, as problem details (RFC 9457).
+
+A problem says what to change and never repeats what came. `code` is stable; clients switch on it.
+"""
+
+import traceback
+from typing import Any, Final
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from obverse.doors.rest.tracing import request_id_of
+from obverse.kit.errors import ObverseError
+from obverse.members.rules import LOCK_OUT
+
+_log = structlog.get_logger("obverse.doors.rest")
+
+PROBLEM_JSON: Final = "application/problem+json"
+
+PROBLEMS: Final[dict[str, tuple[int, str]]] = {
+    # how to ask
+    "invalid_request": (400, "Invalid request"),
+    "unauthenticated": (401, "Not signed in"),
+    "not_permitted": (403, "Not permitted"),
+    "sandbox_only": (403, "Sandbox only"),
+    "not_found": (404, "Not found"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "still_running": (409, "Still running"),
+    "body_too_large": (413, "Body too large"),
+    "client_gone": (400, "Connection closed"),
+    "wrong_content_type": (415, "Body is not JSON"),
+    "idempotency_key_reused": (422, "Idempotency key reused"),
+    "internal_error": (500, "Internal error"),
+    "unavailable": (503, "Not available at the moment"),
+    # members
+    "members_error": (400, "Not possible"),
+    "member_not_found": (404, "No such member"),
+    "member_suspended": (409, "Member suspended"),
+    "already_registered": (409, "Details in use"),
+    "wrong_credentials": (401, "Wrong ID or password"),
+    "sign_in_locked": (429, "Too many attempts"),
+    # merchants and keys
+    "merchants_error": (400, "Not possible"),
+    "merchant_not_found": (404, "No such merchant"),
+    "merchant_number_taken": (409, "Merchant number taken"),
+    "api_key_not_found": (404, "No such API key"),
+    # cards
+    "cards_error": (400, "Not possible"),
+    "card_not_found": (404, "No such card"),
+    "card_closed": (409, "Card is closed"),
+    "card_handed_over": (409, "Card was handed over"),
+    "card_not_giveable": (409, "Card cannot be handed over"),
+    "claim_link_exists": (409, "There is a claim link already"),
+    "claim_link_invalid": (404, "No such claim link"),
+    # funding
+    "wallet_error": (400, "Not possible"),
+    "registration_refused": (422, "Registration refused"),
+    "card_not_verified": (422, "Card not verified"),
+    "card_already_linked": (409, "Card linked already"),
+    "credit_line_exists": (409, "There is a credit line already"),
+    "source_not_found": (404, "No such funding source"),
+    "source_not_active": (409, "Funding source suspended"),
+    # payments
+    "not_capturable": (409, "Nothing to capture"),
+    "already_captured": (409, "Captured before"),
+    "capture_too_large": (422, "More than was authorized"),
+    "numbers_exhausted": (503, "No numbers left"),
+}
+
+DEFECTS: Final = frozenset(
+    {
+        "error",
+        "cannot_start",
+        "card_already_stored",
+        "currency_mismatch",
+        "insufficient_funds",
+        "iso8583_format_error",
+        "iso8583_framing_error",
+        "key_versions_in_use",
+        "nothing_pending",
+        "reversal_not_acknowledged",
+        "seal_broken",
+        "transfer_refused",
+        "unknown_account",
+        "unknown_key_version",
+        "vault_error",
+    }
+)
+"""Refusals that rooms give one another. One that gets as far as this door is a defect of ours."""
+
+_HTTP_CODES: Final[dict[int, tuple[str, str]]] = {
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take that method."),
+    415: ("wrong_content_type", "Send the body as application/json."),
+}
+
+_RETRY_AFTER_S: Final = {"sign_in_locked": int(LOCK_OUT.total_seconds())}
+
+
+class Unauthenticated(ObverseError):
+    """No token, or one that is unknown, expired or revoked: the three look the same."""
+
+    code = "unauthenticated"
+
+    def __init__(self) -> None:
+        super().__init__("Send a valid API key or session token as `Authorization: Bearer ...`.")
+
+
+class SandboxOnly(ObverseError):
+    """`/v1/simulate` was called with a live key, or on a live platform."""
+
+    code = "sandbox_only"
+
+    def __init__(self) -> None:
+        super().__init__("Simulation is for the sandbox; live keys may not use it.")
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """RFC 9457, with a stable `code`, the `param` to change and the `request_id` to quote."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    param: str | None
+    request_id: str
+    doc_url: str
+
+
+def problem(
+    request: Request[Any, Any, Any],
+    code: str,
+    detail: str,
+    param: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response[Problem]:
+    """Answer with one problem."""
+    status, title = PROBLEMS[code]
+    return Response(
+        Problem(
+            type=f"urn:obverse:problem:{code}",
+            title=title,
+            status=status,
+            detail=detail,
+            code=code,
+            param=param,
+            request_id=request_id_of(request.scope),
+            doc_url=f"/docs#{code}",
+        ),
+        status_code=status,
+        media_type=PROBLEM_JSON,
+        headers=headers,
+    )
+
+
+def on_refusal(request: Request[Any, Any, Any], error: ObverseError) -> Response[Problem]:
+    """Any room's refusal, by its code."""
+    if error.code not in PROBLEMS:
+        return on_defect(request, error)
+    status, _ = PROBLEMS[error.code]
+    headers: dict[str, str] = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status in (429, 503):
+        headers["Retry-After"] = str(_RETRY_AFTER_S.get(error.code, 1))
+    return problem(request, error.code, str(error), error.param, headers)
+
+
+def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """What Litestar refuses before a handler is reached. Its own message may echo input and is dropped."""
+    if error.status_code >= 500:
+        return on_defect(request, error)
+    if isinstance(error, ValidationException):
+        param = _param_of(error.extra)
+        detail = f"{param} is missing or not valid." if param else "The request is not valid."
+        return problem(request, "invalid_request", detail, param)
+    code, detail = _HTTP_CODES.get(error.status_code, ("invalid_request", "The request is not valid."))
+    return problem(request, code, detail, headers=_allowed(error))
+
+
+def on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """A defect of ours: logged as type and place only, because messages of drivers quote values (P11)."""
+    _log.error(
+        "request_failed",
+        request_id=request_id_of(request.scope),
+        route=request.scope.get("path_template"),
+        error=type(error).__name__,
+        frames=traceback.format_tb(error.__traceback__)[-6:],
+    )
+    return problem(request, "internal_error", "Something broke on our side. Quote the request_id.")
+
+
+def _param_of(extra: Any) -> str | None:
+    """The parameter Litestar complains about; names come from our own signatures."""
+    first = extra[0] if isinstance(extra, list) and extra else None
+    key = first.get("key") if isinstance(first, dict) else None
+    return key if isinstance(key, str) and key.isidentifier() and len(key) <= 40 else None
+
+
+def _allowed(error: HTTPException) -> dict[str, str] | None:
+    return {"Allow": error.headers["allow"]} if error.headers and "allow" in error.headers else None

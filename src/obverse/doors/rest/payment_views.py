@@ -1,0 +1,138 @@
+"""An authorization as each party may see it (PF-11, OT-8)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+
+from obverse.authorization.model import Authorization, Decision, Entry, LegStatus, Status
+from obverse.doors.rest.declines import FOR_MEMBERS, FOR_MERCHANTS, DeclineView, RuleView, explain
+from obverse.doors.rest.shapes import View, id_text
+from obverse.kit.ids import MerchantId, to_text
+from obverse.kit.money import Money
+from obverse.merchants import Merchant
+
+
+class MerchantRef(View, frozen=True):
+    id: str
+    name: str
+    category: str
+
+
+class LegView(View, frozen=True):
+    source: str
+    kind: str
+    amount: int
+    status: LegStatus
+
+
+class AuthorizationView(View, frozen=True):
+    """One payment. `legs` and `rules` are for those who may see the reverse of the card, else null."""
+
+    id: str
+    object: str
+    status: Status
+    amount: int
+    captured: int
+    currency: str
+    approval_code: str | None
+    decline: DeclineView | None
+    card: str | None
+    merchant: MerchantRef | None
+    terminal: str | None
+    entry: Entry | None
+    legs: Sequence[LegView] | None
+    rules: Sequence[RuleView] | None
+    created: datetime
+
+
+class LegPlanView(View, frozen=True):
+    source: str
+    kind: str
+    amount: int
+
+
+class DecisionView(View, frozen=True):
+    """What would be decided. Nothing was moved, and the card is as it was (PF-9)."""
+
+    object: str
+    status: Status
+    amount: int
+    currency: str
+    decline: DeclineView | None
+    legs: Sequence[LegPlanView] | None
+    rules: Sequence[RuleView] | None
+
+
+def authorization_view(
+    authorization: Authorization, merchant: Merchant | None, *, reasons: bool
+) -> AuthorizationView:
+    """`reasons` shows rule, split and card; without it every declined guess looks like every other."""
+    decline = authorization.decline
+    told = FOR_MEMBERS if reasons else FOR_MERCHANTS
+    names_card = reasons or decline is None
+    return AuthorizationView(
+        id=to_text("auth", authorization.id),
+        object="authorization",
+        status=authorization.status,
+        amount=authorization.amount.amount_minor,
+        captured=authorization.captured_minor,
+        currency=authorization.amount.currency,
+        approval_code=authorization.approval_code,
+        decline=told[decline] if decline is not None else None,
+        card=id_text("card", authorization.card_id) if names_card else None,
+        merchant=_merchant_ref(merchant.id, merchant.name, merchant.category) if merchant else None,
+        terminal=authorization.terminal,
+        entry=authorization.entry,
+        legs=_legs(authorization) if reasons else None,
+        rules=explain(authorization.failed_rules) if reasons else None,
+        created=authorization.created_at,
+    )
+
+
+def without_place(authorization: Authorization) -> AuthorizationView:
+    """What the giver of a handed-over card sees: that it was spent and how much, not where (OT-8)."""
+    shown = authorization_view(authorization, None, reasons=False)
+    return AuthorizationView(
+        id=shown.id,
+        object=shown.object,
+        status=shown.status,
+        amount=shown.amount,
+        captured=shown.captured,
+        currency=shown.currency,
+        approval_code=None,
+        decline=shown.decline,
+        card=id_text("card", authorization.card_id),
+        merchant=None,
+        terminal=None,
+        entry=None,
+        legs=None,
+        rules=None,
+        created=shown.created,
+    )
+
+
+def _legs(authorization: Authorization) -> list[LegView]:
+    return [
+        LegView(to_text("src", leg.source_id), leg.kind, leg.amount_minor, leg.status)
+        for leg in authorization.legs
+    ]
+
+
+def decision_view(decision: Decision, amount: Money, *, reasons: bool) -> DecisionView:
+    told = FOR_MEMBERS if reasons else FOR_MERCHANTS
+    decline = decision.decline
+    legs = [LegPlanView(to_text("src", leg.source_id), leg.kind, leg.amount_minor) for leg in decision.legs]
+    return DecisionView(
+        object="decision",
+        status=Status.APPROVED if decline is None else Status.DECLINED,
+        amount=amount.amount_minor,
+        currency=amount.currency,
+        decline=told[decline] if decline is not None else None,
+        legs=legs if reasons else None,
+        rules=explain(decision.failed_rules) if reasons else None,
+    )
+
+
+@lru_cache(4096)
+def _merchant_ref(id_: MerchantId, name: str, category: str) -> MerchantRef:
+    return MerchantRef(to_text("mer", id_), name, category)

@@ -1,0 +1,315 @@
+"""Payments: ask, ask what would happen, look up, cancel, capture.
+
+`/v1/payments/{id}` and `/v1/authorizations/{id}` are the same object: the decision on one payment.
+"""
+
+import secrets
+from typing import Annotated, Final
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from obverse.access.model import Scope
+from obverse.authorization.model import (
+    Authorization,
+    AuthorizationRequest,
+    Decline,
+    Entry,
+    Status,
+)
+from obverse.authorization.rules import needs_cvv
+from obverse.cards import CardNotFound, Viewer, sight
+from obverse.doors.rest.answer import Answer, Repeatable
+from obverse.doors.rest.auth import Allow, Caller, caller_of
+from obverse.doors.rest.cards import face_date
+from obverse.doors.rest.payment_views import (
+    AuthorizationView,
+    DecisionView,
+    authorization_view,
+    decision_view,
+    without_place,
+)
+from obverse.doors.rest.services import HttpRequest, Services, services
+from obverse.doors.rest.shapes import (
+    After,
+    Body,
+    CardNumber,
+    Currency,
+    Cvv,
+    ExpMonth,
+    ExpYear,
+    Id,
+    Limit,
+    ListView,
+    PositiveAmount,
+    Text,
+    list_view,
+    money,
+    page_request,
+)
+from obverse.kit.errors import InvalidRequest, KeyReused, NotFound, StillRunning
+from obverse.kit.ids import AuthorizationId, CardId, MerchantId, from_text
+from obverse.kit.secret import Secret
+from obverse.merchants import Merchant, MerchantNotFound
+
+_PAYERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
+_READERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True, members=True)
+
+
+class NewPayment(Body, frozen=True):
+    """A merchant asks for money. `merchant` is implied by a merchant's key and required with any other.
+
+    Expiry and CVV are required for `online` and `typed`, where the number could have been guessed.
+    """
+
+    card_number: CardNumber
+    amount: PositiveAmount
+    currency: Currency
+    exp_month: ExpMonth | None = None
+    exp_year: ExpYear | None = None
+    cvv: Cvv | None = None
+    merchant: Id | None = None
+    terminal: Text | None = None
+    capture: bool = False
+    entry: Entry = Entry.ONLINE
+
+
+class TrialPayment(Body, frozen=True):
+    """A payment that is only thought through. Members name their `card` by id; keys may give its number."""
+
+    amount: PositiveAmount
+    currency: Currency
+    card: Id | None = None
+    card_number: CardNumber | None = None
+    exp_month: ExpMonth | None = None
+    exp_year: ExpYear | None = None
+    cvv: Cvv | None = None
+    merchant: Id | None = None
+    terminal: Text | None = None
+    entry: Entry = Entry.ONLINE
+
+
+class CaptureBody(Body, frozen=True):
+    """How much to capture; without an amount, everything that was approved."""
+
+    amount: PositiveAmount | None = None
+
+
+@post("/v1/payments", before_request=_PAYERS, operation_class=Repeatable, tags=["payments"])
+async def create_payment(request: HttpRequest, data: JSONBody[NewPayment]) -> Answer[AuthorizationView]:
+    """Ask for a payment. A decline is an answer, not an error: 201 with `status: declined`.
+
+    Send an `Idempotency-Key`; repeating the same request with it gives the same answer and pays once.
+    """
+    caller = caller_of(request)
+    joined = services(request)
+    merchant = await _merchant_of(joined, caller, data.merchant)
+    key = caller.request_key(request) or f"rest:{caller.name}:{secrets.token_hex(16)}"
+    authorization = await joined.engine.authorize(_as_request(data, merchant, key))
+    if authorization.decline is Decline.KEY_REUSED:
+        raise KeyReused
+    if authorization.repeated and authorization.status is Status.PROCESSING:
+        raise StillRunning
+    view = authorization_view(authorization, merchant, reasons=caller.sees_reasons)
+    return Answer(view, repeated=authorization.repeated)
+
+
+@post("/v1/payments/dry_run", before_request=_READERS, status_code=200, tags=["payments"])
+async def dry_run_payment(request: HttpRequest, data: JSONBody[TrialPayment]) -> DecisionView:
+    """Ask what would be decided: every rule's answer and the exact split, with nothing moved."""
+    caller = caller_of(request)
+    joined = services(request)
+    payment = await _trial(joined, caller, data)
+    merchant = await _merchant_of(joined, caller, data.merchant)
+    asked = _as_request(payment, merchant, "dry_run")
+    decision = await joined.engine.dry_run(asked)
+    return decision_view(decision, asked.amount, reasons=caller.sees_reasons)
+
+
+@get(
+    ["/v1/payments/{payment_id:str}", "/v1/authorizations/{payment_id:str}"],
+    before_request=_READERS,
+    tags=["payments"],
+)
+async def get_payment(request: HttpRequest, payment_id: FromPath[str]) -> AuthorizationView:
+    """One payment. `status: processing` means that the far end has not answered yet: ask again, or cancel."""
+    caller = caller_of(request)
+    joined = services(request)
+    authorization = await _visible(joined, caller, payment_id)
+    return await _shown_to(joined, caller, authorization)
+
+
+@get(["/v1/payments", "/v1/authorizations"], before_request=_READERS, tags=["payments"])
+async def list_payments(
+    request: HttpRequest,
+    limit: Limit = 20,
+    after: After = None,
+    card: FromQuery[str | None] = None,
+    merchant: FromQuery[str | None] = None,
+    status_: Annotated[Status | None, QueryParameter(name="status")] = None,
+) -> ListView[AuthorizationView]:
+    """Payments, newest first. Merchants see their own; members name one of their cards."""
+    caller = caller_of(request)
+    joined = services(request)
+    merchant_id = _merchant_filter(caller, merchant)
+    card_id = await _card_filter(joined, caller, card)
+    page = await joined.engine.list(
+        page_request("auth", limit, after), card_id=card_id, merchant_id=merchant_id, status=status_
+    )
+    shown = {item.id: await _shown_to(joined, caller, item) for item in page.items}
+    return list_view("auth", page, lambda item: shown[item.id])
+
+
+@post("/v1/payments/{payment_id:str}/cancel", before_request=_PAYERS, status_code=200, tags=["payments"])
+async def cancel_payment(request: HttpRequest, payment_id: FromPath[str]) -> AuthorizationView:
+    """Undo a payment: what was reserved is released, what the card company approved is reversed."""
+    caller = caller_of(request)
+    joined = services(request)
+    authorization = await _visible(joined, caller, payment_id)
+    return await _shown_to(joined, caller, await joined.engine.cancel(authorization.id))
+
+
+@post("/v1/payments/{payment_id:str}/capture", before_request=_PAYERS, status_code=200, tags=["payments"])
+async def capture_payment(
+    request: HttpRequest, payment_id: FromPath[str], data: JSONBody[CaptureBody | None] = None
+) -> AuthorizationView:
+    """Claim an approved payment, in whole or in part."""
+    caller = caller_of(request)
+    joined = services(request)
+    authorization = await _visible(joined, caller, payment_id)
+    amount = data.amount if data else None
+    return await _shown_to(joined, caller, await joined.engine.capture(authorization.id, amount))
+
+
+# What came in
+
+
+def _as_request(payment: NewPayment, merchant: Merchant, key: str) -> AuthorizationRequest:
+    return AuthorizationRequest(
+        request_key=key,
+        number=Secret(payment.card_number),
+        expiry=_expiry(payment),
+        cvv=Secret(payment.cvv) if payment.cvv is not None else None,
+        amount=money(payment.amount, payment.currency),
+        merchant=merchant,
+        terminal=payment.terminal,
+        entry=payment.entry,
+        capture=payment.capture,
+    )
+
+
+def _expiry(payment: NewPayment) -> str | None:
+    if payment.exp_year is not None and payment.exp_month is not None:
+        expiry = f"{payment.exp_year % 100:02d}{payment.exp_month:02d}"
+    else:
+        expiry = None
+    if needs_cvv(payment.entry):
+        for name in ("exp_month", "exp_year", "cvv"):
+            if getattr(payment, name) is None:
+                raise InvalidRequest(f"{name} is required for this way of entry.", name)
+    return expiry
+
+
+async def _merchant_of(joined: Services, caller: Caller, named: str | None) -> Merchant:
+    """Whose payment it is. A merchant's key names its merchant; any other has to."""
+    own = caller.merchant_id
+    if named is None:
+        if own is None:
+            raise InvalidRequest("merchant is required with a key that is not a merchant's own.", "merchant")
+        return await joined.merchants.get(own)
+    merchant_id = MerchantId(from_text("mer", named, "merchant"))
+    if own is not None and merchant_id != own:
+        raise MerchantNotFound("merchant")
+    return await joined.merchants.get(merchant_id)
+
+
+async def _trial(joined: Services, caller: Caller, data: TrialPayment) -> NewPayment:
+    """Make a trial into the payment it would be.
+
+    A member may only name a card of their own: with a number, the reasons would tell about cards of others.
+    A key has to give the number, because only its holder may have it revealed.
+    """
+    if caller.member_id is None:
+        if data.card_number is None or data.card is not None:
+            raise InvalidRequest("With a key, give the card_number.", "card_number")
+        return _trial_payment(data, data.card_number, data.exp_year, data.exp_month, data.cvv)
+    if data.card is None or data.card_number is not None:
+        raise InvalidRequest("With a session, name one of your cards by its id.", "card")
+    card = await joined.cards.get(CardId(from_text("card", data.card, "card")))
+    caller.require_member(card.member_id, CardNotFound())
+    face = joined.cards.reveal(card)
+    return _trial_payment(data, face.number.reveal(), *face_date(face.expiry), face.cvv.reveal())
+
+
+def _trial_payment(
+    data: TrialPayment, number: str, year: int | None, month: int | None, cvv: str | None
+) -> NewPayment:
+    return NewPayment(
+        card_number=number,
+        amount=data.amount,
+        currency=data.currency,
+        exp_month=month,
+        exp_year=year,
+        cvv=cvv,
+        merchant=data.merchant,
+        terminal=data.terminal,
+        entry=data.entry,
+    )
+
+
+# Who may see what (P12)
+
+
+async def _visible(joined: Services, caller: Caller, payment_id: str) -> Authorization:
+    """The payment, if this caller may know that it exists."""
+    authorization = await joined.engine.get(AuthorizationId(from_text("auth", payment_id)))
+    if caller.merchant_id is not None and authorization.merchant_id != caller.merchant_id:
+        raise NotFound("payment")
+    if caller.member_id is not None:
+        if authorization.card_id is None:
+            raise NotFound("payment")
+        card = await joined.cards.get(authorization.card_id)
+        caller.require_member(card.member_id, NotFound("payment"))
+    return authorization
+
+
+async def _shown_to(joined: Services, caller: Caller, authorization: Authorization) -> AuthorizationView:
+    """The payment as this caller may see it."""
+    if caller.member_id is not None and authorization.card_id is not None:
+        card = await joined.cards.get(authorization.card_id)
+        if not sight(card, Viewer.MEMBER).payments:
+            return without_place(authorization)
+    merchant_id = authorization.merchant_id
+    merchant = await joined.merchants.get(merchant_id) if merchant_id is not None else None
+    return authorization_view(authorization, merchant, reasons=caller.sees_reasons)
+
+
+def _merchant_filter(caller: Caller, named: str | None) -> MerchantId | None:
+    own = caller.merchant_id
+    wanted = MerchantId(from_text("mer", named, "merchant")) if named is not None else None
+    if own is not None and wanted not in (None, own):
+        raise MerchantNotFound("merchant")
+    return own or wanted
+
+
+async def _card_filter(joined: Services, caller: Caller, named: str | None) -> CardId | None:
+    if named is None:
+        if caller.member_id is not None:
+            raise InvalidRequest("card is required: name one of your cards.", "card")
+        return None
+    card_id = CardId(from_text("card", named, "card"))
+    if caller.member_id is not None:
+        card = await joined.cards.get(card_id)
+        caller.require_member(card.member_id, CardNotFound())
+    return card_id
+
+
+ROUTES: Final[list[HTTPRouteHandler]] = [
+    create_payment,
+    dry_run_payment,
+    get_payment,
+    list_payments,
+    cancel_payment,
+    capture_payment,
+]

@@ -1,0 +1,66 @@
+"""Members: persons who hold stand-ins."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from obverse.kit.ids import MemberId, PartitionId
+from obverse.kit.secret import Sealed, Secret
+
+
+class Standing(StrEnum):
+    GOOD = "good"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member without anything that names the person: that part is sealed."""
+
+    id: MemberId
+    partition_id: PartitionId
+    standing: Standing
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a person gives to become a member (OT-1); `identity_number` is kept only as a keyed hash."""
+
+    identity_number: Secret
+    address: Secret
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """An application that is ready to be stored once every check has passed (OT-2)."""
+
+    identity_hash: bytes
+    password_hash: str
+    address: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class SealedAddress:
+    """A member's address as it is stored."""
+
+    member_id: MemberId
+    sealed: Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in member; the token itself is known to the client only."""
+
+    member_id: MemberId
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Sign-in attempts for one ID, counted as failed until they turn out right."""
+
+    failures: int
+    locked_until: datetime | None
+    last_at: datetime

@@ -1,0 +1,29 @@
+"""The merchants room's refusals."""
+
+from obverse.kit.errors import ObverseError
+
+
+class MerchantsError(ObverseError):
+    """Base of the merchants room's refusals."""
+
+    code = "merchants_error"
+
+
+class MerchantNotFound(MerchantsError):
+    """No merchant with that id, or none that the caller may see (P12)."""
+
+    code = "merchant_not_found"
+
+    def __init__(self, param: str | None = None) -> None:
+        self.param = param
+        super().__init__("No such merchant.")
+
+
+class MerchantNumberTaken(MerchantsError):
+    """This acquirer has given the merchant number to another merchant."""
+
+    code = "merchant_number_taken"
+    param = "merchant_no"
+
+    def __init__(self) -> None:
+        super().__init__("A merchant with this acquirer and number exists already.")

@@ -1,0 +1,35 @@
+"""Data elements by number and name. Keys are strings, as pyiso8583 has them; `MTI` is the message type."""
+
+from typing import Final
+
+MTI: Final = "t"
+DE2_CARD_NUMBER: Final = "2"
+DE3_PROCESSING_CODE: Final = "3"
+DE4_AMOUNT: Final = "4"
+DE7_TRANSMITTED_AT: Final = "7"
+DE11_STAN: Final = "11"
+DE12_LOCAL_TIME: Final = "12"
+DE13_LOCAL_DATE: Final = "13"
+DE14_EXPIRY: Final = "14"
+DE18_MERCHANT_CATEGORY: Final = "18"
+DE22_ENTRY_MODE: Final = "22"
+DE25_CONDITION: Final = "25"
+DE32_ACQUIRER: Final = "32"
+DE37_RRN: Final = "37"
+DE38_APPROVAL_CODE: Final = "38"
+DE39_RESPONSE_CODE: Final = "39"
+DE41_TERMINAL: Final = "41"
+DE42_MERCHANT: Final = "42"
+DE43_NAME_LOCATION: Final = "43"
+DE48_ADDITIONAL_DATA: Final = "48"
+DE49_CURRENCY: Final = "49"
+DE70_NETWORK_CODE: Final = "70"
+DE90_ORIGINAL: Final = "90"
+
+SUBELEMENT_CVV: Final = "92"
+"""DE 48: the three digits printed beside the number (CVV2)."""
+SUBELEMENT_BIRTH_DATE: Final = "61"
+"""DE 48: the cardholder's birth date, YYMMDD, in a zero-amount card check."""
+
+MATCHING: Final[tuple[str, ...]] = (DE7_TRANSMITTED_AT, DE11_STAN, DE32_ACQUIRER, DE37_RRN, DE41_TERMINAL)
+"""By these, as present, both sides tell which answer belongs to which request."""

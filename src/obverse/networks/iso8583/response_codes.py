@@ -1,0 +1,76 @@
+"""What a terminal is told: declines and refusals as DE 39.
+
+A terminal learns the reason only as far as it helps the person at the till; guesses at a number, its expiry
+date or its CVV all look alike (P17, PF-11). Tests assert that every `Decline` and every refusal that can get
+here has a row.
+"""
+
+from typing import Final
+
+from obverse.authorization.model import Authorization, Decline, Status
+from obverse.kit.errors import ObverseError
+
+APPROVED: Final = "00"
+IN_PROGRESS: Final = "09"
+INVALID_TRANSACTION: Final = "12"
+INVALID_AMOUNT: Final = "13"
+NO_ACTION_TAKEN: Final = "21"
+NOT_LOCATED: Final = "25"
+FORMAT_ERROR: Final = "30"
+FUNCTION_NOT_SUPPORTED: Final = "40"
+RECEIVED_TOO_LATE: Final = "68"
+ISSUER_INOPERATIVE: Final = "91"
+DUPLICATE: Final = "94"
+SYSTEM_MALFUNCTION: Final = "96"
+
+DECLINES: Final[dict[Decline, str]] = {
+    Decline.UNKNOWN_CARD: "14",
+    Decline.WRONG_DETAILS: "14",
+    Decline.UNKNOWN_MERCHANT: "03",
+    Decline.CARD_SUSPENDED: "62",
+    Decline.CARD_CLOSED: "62",
+    Decline.CARD_EXPIRED: "54",
+    Decline.CARD_USED: "57",
+    Decline.WRONG_MERCHANT: "58",
+    Decline.WRONG_CATEGORY: "58",
+    Decline.WRONG_CURRENCY: "12",
+    Decline.PER_PAYMENT_LIMIT: "61",
+    Decline.AMOUNT_LIMIT: "61",
+    Decline.FUNDING_INACTIVE: "05",
+    Decline.INSUFFICIENT_FUNDS: "51",
+    Decline.CARD_COMPANY_DECLINED: "05",
+    Decline.CARD_COMPANY_UNAVAILABLE: ISSUER_INOPERATIVE,
+    Decline.CARD_COMPANY_LATE: RECEIVED_TOO_LATE,
+    Decline.REVERSED: NO_ACTION_TAKEN,
+    Decline.KEY_REUSED: DUPLICATE,
+}
+
+REFUSALS: Final[dict[str, str]] = {
+    "unavailable": SYSTEM_MALFUNCTION,
+    "not_found": NOT_LOCATED,
+    "still_running": IN_PROGRESS,
+    "idempotency_key_reused": DUPLICATE,
+    "iso8583_format_error": FORMAT_ERROR,
+    "invalid_request": INVALID_TRANSACTION,
+    "not_permitted": INVALID_TRANSACTION,
+    "not_capturable": INVALID_TRANSACTION,
+    "already_captured": DUPLICATE,
+    "capture_too_large": INVALID_AMOUNT,
+}
+"""By `ObverseError.code`. Any other refusal of a request that made sense is an invalid transaction."""
+
+
+def of_payment(authorization: Authorization) -> str:
+    """DE 39 for the answer to a payment, or to its repeat."""
+    if authorization.status is Status.APPROVED:
+        return APPROVED
+    if authorization.status is Status.REVERSED:
+        return NO_ACTION_TAKEN
+    if authorization.status is Status.PROCESSING:
+        return IN_PROGRESS
+    return DECLINES[authorization.decline] if authorization.decline else SYSTEM_MALFUNCTION
+
+
+def of_refusal(error: ObverseError) -> str:
+    """DE 39 for a request that was refused rather than declined."""
+    return REFUSALS.get(error.code, INVALID_TRANSACTION)

@@ -1,0 +1,82 @@
+"""The shop behind the site: it opens orders, pays them by the road asked for, and takes them back."""
+
+from random import Random
+
+from obverse.kit.clock import Clock
+from obverse.kit.secret import Secret
+from obverse.sandbox.mall.model import Order, Road, UnknownOrder, WrongRequest
+from obverse.sandbox.mall.roads import ClearingHouseRoad, DirectRoad, PaymentRoad
+from obverse.sandbox.terminal.messages import CardEntry, Shop, purchase
+from obverse.sandbox.trace import Trace
+
+
+class Mall:
+    """A merchant with two roads to the provider; `open_for_business` says which merchant it is."""
+
+    def __init__(self, house: tuple[str, int], trace: Trace, clock: Clock, rng: Random) -> None:
+        self._house, self._trace, self._clock, self._rng = house, trace, clock, rng
+        self._orders: dict[str, Order] = {}
+        self._roads: dict[Road, PaymentRoad] = {}
+        self._closing: list[ClearingHouseRoad | DirectRoad] = []
+        self.shop = Shop("", "", "", name="Mall")
+
+    @property
+    def orders(self) -> list[Order]:
+        """In the order in which they were made."""
+        return list(self._orders.values())
+
+    def open_for_business(self, shop: Shop, rest_url: str, api_key: Secret) -> None:
+        """Be this merchant, with the key the provider gave it. May be called again."""
+        through_the_house = ClearingHouseRoad(shop, *self._house, self._clock)
+        direct = DirectRoad(shop, rest_url, api_key, self._trace)
+        self.shop = shop
+        self._roads = {Road.CLEARING_HOUSE: through_the_house, Road.DIRECT: direct}
+        self._closing += [through_the_house, direct]
+
+    async def close(self) -> None:
+        for road in self._closing:
+            await road.close()
+
+    async def pay(self, card: CardEntry, amount_minor: int, road: Road, order_id: str | None = None) -> Order:
+        """Pay an order. Naming an earlier order repeats its payment: same key, same road.
+
+        Raises `UnknownOrder`; `WrongRequest` when a repeat names another amount or road, or before business.
+        """
+        if order_id is None:
+            order = self._open_order(card, amount_minor, road)
+        else:
+            order = self._find(order_id)
+            if (order.amount_minor, order.road) != (amount_minor, road):
+                raise WrongRequest("A repeat has to name the amount and the road of its order.")
+        self._orders[order.id] = order
+        return self._keep(await self._road(road).pay(order, card, repeated=order_id is not None))
+
+    async def void(self, order_id: str, number: Secret | None) -> Order:
+        """Take an order back; `number` is needed on the road through the clearing house.
+
+        Raises `UnknownOrder` and `WrongRequest`.
+        """
+        order = self._find(order_id)
+        return self._keep(await self._road(order.road).void(order, number, self._next_stan()))
+
+    def _open_order(self, card: CardEntry, amount_minor: int, road: Road) -> Order:
+        message = purchase(self.shop, amount_minor, "online", self._clock.now(), self._next_stan())
+        order_id = f"ord_{self._rng.getrandbits(64):016x}"
+        return Order(order_id, road, amount_minor, card.number.reveal()[-4:], message=message)
+
+    def _road(self, road: Road) -> PaymentRoad:
+        if road not in self._roads:
+            raise WrongRequest("The mall is not open yet: no provider has given it a key.")
+        return self._roads[road]
+
+    def _find(self, order_id: str) -> Order:
+        if order_id not in self._orders:
+            raise UnknownOrder
+        return self._orders[order_id]
+
+    def _keep(self, order: Order) -> Order:
+        self._orders[order.id] = order
+        return order
+
+    def _next_stan(self) -> str:
+        return f"{self._rng.randrange(1_000_000):06d}"

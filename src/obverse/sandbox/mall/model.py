@@ -1,0 +1,51 @@
+"""Orders, and what can be wrong with a request about one."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from obverse.sandbox.errors import SandboxError
+from obverse.sandbox.wire import Message
+
+
+class Road(StrEnum):
+    """How a payment travels (OT-10)."""
+
+    CLEARING_HOUSE = "clearing_house"
+    DIRECT = "direct"
+
+
+class Paid(StrEnum):
+    PAID = "paid"
+    DECLINED = "declined"
+    UNKNOWN = "unknown"
+    """No answer came: repeat the checkout with the same order, or void it."""
+    VOIDED = "voided"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One checkout. Of the card, only the last four digits are kept."""
+
+    id: str
+    road: Road
+    amount_minor: int
+    last_four: str
+    status: Paid = Paid.UNKNOWN
+    code: str | None = None
+    """Why it was not paid: DE 39 on the one road, the decline's or refusal's code on the other."""
+    approval_code: str | None = None
+    payment: str | None = None
+    """The provider's id of the payment, on the direct road."""
+    message: Message = field(default_factory=dict)
+    """The ISO 8583 request without the card, so that it can be repeated and reversed."""
+
+
+class UnknownOrder(SandboxError):
+    """No order of this mall has that id."""
+
+    def __init__(self) -> None:
+        super().__init__("No such order.")
+
+
+class WrongRequest(SandboxError):
+    """The order cannot be repeated or voided like this; the message says why."""

@@ -1,0 +1,118 @@
+"""The two roads a payment can take. Each takes an order and returns it with what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+import httpx
+
+from obverse.kit.clock import Clock
+from obverse.kit.secret import Secret
+from obverse.sandbox.errors import NoAnswer, Unreachable
+from obverse.sandbox.link import Link
+from obverse.sandbox.mall.model import Order, Paid, WrongRequest
+from obverse.sandbox.terminal.messages import CardEntry, Shop, repeat, reversal
+from obverse.sandbox.trace import Trace
+
+TIMEOUT_S: Final = 10.0
+
+_STATUS_OF_DE39: Final = {"00": Paid.PAID, "68": Paid.UNKNOWN}
+_STATUS_OF_PAYMENT: Final = {
+    "approved": Paid.PAID,
+    "processing": Paid.UNKNOWN,
+    "reversed": Paid.VOIDED,
+}
+
+
+class PaymentRoad(Protocol):
+    async def pay(self, order: Order, card: CardEntry, *, repeated: bool) -> Order: ...
+
+    async def void(self, order: Order, number: Secret | None, stan: str) -> Order: ...
+
+
+class ClearingHouseRoad:
+    """ISO 8583 to the clearing house, over one connection for all orders."""
+
+    def __init__(self, shop: Shop, host: str, port: int, clock: Clock) -> None:
+        self._shop, self._link, self._clock = shop, Link(host, port), clock
+
+    async def pay(self, order: Order, card: CardEntry, *, repeated: bool) -> Order:
+        message = order.message | card.fields()
+        try:
+            answer = await self._link.ask(repeat(message) if repeated else message, TIMEOUT_S)
+        except NoAnswer:
+            return replace(order, status=Paid.UNKNOWN)
+        except Unreachable:
+            return replace(order, status=Paid.DECLINED, code="unreachable")
+        code = answer.get("39", "")
+        status = _STATUS_OF_DE39.get(code, Paid.DECLINED)
+        return replace(order, status=status, code=code, approval_code=answer.get("38"))
+
+    async def void(self, order: Order, number: Secret | None, stan: str) -> Order:
+        """The clearing house routes by card number, and the mall kept none: it has to be typed in again."""
+        if number is None:
+            raise WrongRequest("The clearing house needs the card number of the payment to take it back.")
+        message = reversal(self._shop, order.message, number, self._clock.now(), stan)
+        try:
+            answer = await self._link.ask(message, TIMEOUT_S)
+        except (NoAnswer, Unreachable):
+            return order
+        return replace(order, status=Paid.VOIDED) if answer.get("39") == "00" else order
+
+    async def close(self) -> None:
+        await self._link.close()
+
+
+class DirectRoad:
+    """REST to the provider, with the merchant's own key. The order id is the idempotency key."""
+
+    def __init__(self, shop: Shop, rest_url: str, api_key: Secret, trace: Trace) -> None:
+        self._shop, self._rest_url, self._trace = shop, rest_url, trace
+        self._http = httpx.AsyncClient(
+            timeout=TIMEOUT_S, headers={"Authorization": f"Bearer {api_key.reveal()}"}, trust_env=False
+        )
+
+    async def pay(self, order: Order, card: CardEntry, *, repeated: bool) -> Order:
+        body = {
+            "amount": order.amount_minor,
+            "currency": "KRW",
+            "card_number": card.number.reveal(),
+            "exp_month": int(card.expiry[2:]),
+            "exp_year": 2000 + int(card.expiry[:2]),
+            "cvv": card.cvv.reveal() if card.cvv else None,
+            "entry": "online",
+        }
+        answer = await self._post("/v1/payments", body, order.id)
+        return replace(
+            order,
+            status=_STATUS_OF_PAYMENT.get(answer.get("status", ""), Paid.DECLINED)
+            if answer
+            else Paid.UNKNOWN,
+            code=(answer.get("decline") or answer).get("code"),
+            approval_code=answer.get("approval_code"),
+            payment=answer.get("id"),
+        )
+
+    async def void(self, order: Order, number: Secret | None, stan: str) -> Order:
+        if order.payment is None:
+            raise WrongRequest("The provider has given no id for this payment.")
+        answer = await self._post(f"/v1/payments/{order.payment}/cancel", {}, f"{order.id}-void")
+        return replace(order, status=Paid.VOIDED) if answer.get("status") == "reversed" else order
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _post(self, path: str, body: Mapping[str, object], key: str) -> Mapping[str, Any]:
+        """Ask the provider; an empty answer where none came, or one that decides nothing (409, 5xx)."""
+        self._trace.http(self._shop.name, "Obverse", f"POST {path}", {"Idempotency-Key": key})
+        try:
+            response = await self._http.post(
+                self._rest_url + path, json=body, headers={"Idempotency-Key": key}
+            )
+        except httpx.HTTPError:
+            return {}
+        undecided = response.status_code == httpx.codes.CONFLICT or response.status_code >= 500
+        answer: Mapping[str, Any] = {} if undecided else response.json()
+        told = {name: str(answer[name]) for name in ("id", "status", "approval_code") if answer.get(name)}
+        self._trace.http("Obverse", self._shop.name, f"{response.status_code}", told)
+        return answer

@@ -1,0 +1,142 @@
+"""The mall's web site: a page with a checkout form, and the JSON calls behind it."""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Litestar, MediaType, Request, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath, JSONBody
+from litestar.response import Response
+from msgspec import Meta
+
+from obverse.kit.secret import Secret
+from obverse.sandbox.errors import SandboxError
+from obverse.sandbox.http import HttpServer
+from obverse.sandbox.mall.mall import Mall
+from obverse.sandbox.mall.model import Order, Road, UnknownOrder
+from obverse.sandbox.terminal.messages import CardEntry
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+CardNumber = Annotated[str, Meta(pattern="^[0-9]{12,19}$")]
+
+
+class Checkout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the form posts. `order` is given to repeat the payment of an earlier order."""
+
+    amount: Annotated[int, Meta(ge=1, le=999_999_999_999)]
+    card_number: CardNumber
+    exp_month: Annotated[int, Meta(ge=1, le=12)]
+    exp_year: Annotated[int, Meta(ge=2000, le=2099)]
+    cvv: Annotated[str, Meta(pattern="^[0-9]{3,4}$")] | None = None
+    road: Road = Road.CLEARING_HOUSE
+    order: str | None = None
+
+
+class VoidRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    card_number: CardNumber | None = None
+
+
+class OrderView(msgspec.Struct, frozen=True):
+    id: str
+    road: str
+    amount: int
+    card: str
+    status: str
+    code: str | None
+    approval_code: str | None
+    payment: str | None
+
+
+class MallSite:
+    """The mall on its port."""
+
+    def __init__(self, mall: Mall) -> None:
+        self.mall = mall
+        self._http = HttpServer(create_app(mall))
+
+    @property
+    def port(self) -> int:
+        return self._http.port
+
+    async def start(self, host: str, port: int = 0) -> None:
+        """Raises `OSError` when the port is taken."""
+        await self._http.start(host, port)
+
+    async def stop(self) -> None:
+        await self._http.stop()
+        await self.mall.close()
+
+
+def create_app(mall: Mall) -> Litestar:
+    """The mall's pages and calls. Bad input is answered without repeating it."""
+
+    @get("/", media_type=MediaType.HTML)
+    async def page() -> str:
+        return _page("index.html").replace("{{shop}}", mall.shop.name)
+
+    @get("/shop.css", media_type=MediaType.CSS)
+    async def style() -> str:
+        return _page("shop.css")
+
+    @get("/shop.js", media_type="text/javascript")
+    async def script() -> str:
+        return _page("shop.js")
+
+    @post("/checkout", status_code=200)
+    async def checkout(data: JSONBody[Checkout]) -> OrderView:
+        cvv = Secret(data.cvv) if data.cvv is not None else None
+        expiry = f"{data.exp_year % 100:02d}{data.exp_month:02d}"
+        card = CardEntry(Secret(data.card_number), expiry, cvv)
+        return view(await mall.pay(card, data.amount, data.road, data.order))
+
+    @post("/orders/{order_id:str}/void", status_code=200)
+    async def void(order_id: FromPath[str], data: JSONBody[VoidRequest]) -> OrderView:
+        return view(await mall.void(order_id, Secret(data.card_number) if data.card_number else None))
+
+    @get("/orders")
+    async def orders() -> Mapping[str, Sequence[OrderView]]:
+        return {"data": [view(order) for order in mall.orders]}
+
+    return Litestar(
+        [page, style, script, checkout, void, orders],
+        openapi_config=None,
+        response_headers=SECURITY_HEADERS,
+        exception_handlers={SandboxError: refused, HTTPException: bad_request},
+    )
+
+
+def view(order: Order) -> OrderView:
+    return OrderView(
+        order.id,
+        order.road,
+        order.amount_minor,
+        f"ends in {order.last_four}",
+        order.status,
+        order.code,
+        order.approval_code,
+        order.payment,
+    )
+
+
+def refused(_: Request[Any, Any, Any], error: SandboxError) -> Response[dict[str, str]]:
+    status = 404 if isinstance(error, UnknownOrder) else 409
+    return Response({"detail": str(error)}, status_code=status)
+
+
+def bad_request(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
+    """Only the reason phrase: a validation message could carry what was typed."""
+    detail = "The form is not filled in correctly." if error.status_code == 400 else "Not possible."
+    return Response({"detail": detail}, status_code=error.status_code)
+
+
+def _page(name: str) -> str:
+    return (files("obverse.sandbox.mall") / "pages" / name).read_text(encoding="utf-8")

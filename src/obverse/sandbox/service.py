@@ -1,0 +1,140 @@
+"""All partners together, in one process."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Protocol
+
+from obverse.kit.clock import Clock
+from obverse.kit.errors import CannotStart
+from obverse.sandbox.card_company import Book, CardCompany, make_cards
+from obverse.sandbox.clearing_house import NAME as HOUSE
+from obverse.sandbox.clearing_house import ClearingHouse, Route
+from obverse.sandbox.control import Partners, create_app
+from obverse.sandbox.credit_bureau import CreditBureau
+from obverse.sandbox.faults import FaultMenu
+from obverse.sandbox.http import HttpServer
+from obverse.sandbox.mall import Mall, MallSite
+from obverse.sandbox.trace import Entry, Trace
+
+CARD_COMPANY_BIN: Final = "953010"
+PROVIDER: Final = "Obverse"
+"""Its name in the trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """Where the partners listen (port 0: any free one) and where they find the provider's acquirer door."""
+
+    host: str = "127.0.0.1"
+    clearing_house_port: int = 8585
+    card_company_port: int = 8586
+    mall_port: int = 8590
+    credit_bureau_port: int = 8591
+    control_port: int = 8592
+    acquirer_host: str = "127.0.0.1"
+    acquirer_port: int = 8583
+    provider_bin: str = "941012"
+    provider_acquirer_id: str = "941012"
+    """DE 32 of what the provider itself sends to card companies."""
+    clearing_house_timeout_s: float = 7.0
+    """Longer than the provider's own deadline, so that its answer is the one that counts."""
+    seed: int = 1
+    cards: int = 4
+
+
+class _Partner(Protocol):
+    async def start(self, host: str, port: int) -> None: ...
+
+
+class Sandbox:
+    """Card company, clearing house, credit bureau, mall and their control app.
+
+    The same seed gives the same cards at every start. Tills are made by whoever stands at one.
+    """
+
+    def __init__(
+        self, settings: SandboxSettings, clock: Clock, on_entry: Callable[[Entry], None] | None = None
+    ) -> None:
+        self.settings, self._clock = settings, clock
+        rng = Random(settings.seed)  # noqa: S311  (made to be replayed, not to be secret)
+        made_later = Random()  # noqa: S311  (cards, orders and traces of one run must not meet those of another)
+        self.trace = Trace(clock, on_entry)
+        self.faults = FaultMenu(rng)
+        book = Book(make_cards(rng, settings.cards, clock.now()), clock, made_later)
+        self.card_company = CardCompany(book, self.faults, self.trace, caller_name=HOUSE)
+        self.credit_bureau = CreditBureau(self.faults, self.trace)
+        self._rng = made_later
+        self.clearing_house: ClearingHouse
+        self.mall: MallSite
+        self.control: HttpServer
+
+    async def start(self) -> None:
+        """Start them all. Raises `CannotStart` when a port is taken; nothing is left listening then."""
+        settings = self.settings
+        try:
+            await self._open(self.card_company, settings.card_company_port, "card company")
+            await self._open(self.credit_bureau, settings.credit_bureau_port, "credit bureau")
+            self.clearing_house = self._make_clearing_house()
+            await self._open(self.clearing_house, settings.clearing_house_port, "clearing house")
+            house = (settings.host, self.clearing_house.port)
+            self.mall = MallSite(Mall(house, self.trace, self._clock, self._rng))
+            await self._open(self.mall, settings.mall_port, "mall")
+            self.control = HttpServer(create_app(self._partners(), PROVIDER, self._clock, self._rng))
+            await self._open(self.control, settings.control_port, "sandbox control")
+        except CannotStart:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop whatever runs."""
+        partners = [self.card_company, self.credit_bureau]
+        started = [getattr(self, name, None) for name in ("clearing_house", "mall", "control")]
+        for partner in [*partners, *(each for each in started if each is not None)]:
+            await partner.stop()
+
+    def ports(self) -> Mapping[str, int]:
+        """Where each partner listens, by name."""
+        return {
+            "clearing_house": self.clearing_house.port,
+            "card_company": self.card_company.port,
+            "credit_bureau": self.credit_bureau.port,
+            "mall": self.mall.port,
+            "control": self.control.port,
+        }
+
+    async def _open(self, partner: "_Partner", port: int, name: str) -> None:
+        host = self.settings.host
+        try:
+            await partner.start(host, port)
+        except OSError as error:
+            raise CannotStart(
+                f"The {name} cannot listen on {host}:{port} ({error.strerror}). Stop what uses that port."
+            ) from error
+
+    def _partners(self) -> Partners:
+        return Partners(self.card_company, self.clearing_house, self.mall.mall, self.faults, self.trace)
+
+    def _make_clearing_house(self) -> ClearingHouse:
+        settings = self.settings
+        provider = Route(
+            settings.provider_bin, PROVIDER, settings.acquirer_host, settings.acquirer_port, traced=True
+        )
+        company = Route(CARD_COMPANY_BIN, self.card_company.name, settings.host, self.card_company.port)
+        return ClearingHouse(
+            [provider, company],
+            self.trace,
+            timeout_s=settings.clearing_house_timeout_s,
+            member_names={settings.provider_acquirer_id: PROVIDER},
+        )
+
+
+async def run(settings: SandboxSettings, clock: Clock | None = None) -> None:
+    """Run the sandbox until this task is cancelled. Raises `CannotStart` when a port is taken."""
+    sandbox = Sandbox(settings, clock or Clock())
+    await sandbox.start()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await sandbox.stop()

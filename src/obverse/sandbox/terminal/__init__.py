@@ -1,0 +1,9 @@
+"""A till: a payment terminal in a shop, an ISO 8583 client.
+
+It talks to the clearing house, or straight to the provider's acquirer door where there is no clearing house.
+"""
+
+from obverse.sandbox.terminal.messages import CardEntry, Shop
+from obverse.sandbox.terminal.till import Receipt, Till
+
+__all__ = ["CardEntry", "Receipt", "Shop", "Till"]

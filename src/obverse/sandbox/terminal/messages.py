@@ -1,0 +1,98 @@
+"""The messages a merchant sends, made without touching a socket: payments, repeats and reversals."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from obverse.kit.secret import Secret
+from obverse.sandbox.wire import Message, additional_data, original_data
+
+ENTRY_MODES: Final = {
+    "typed": "010",
+    "swipe": "020",
+    "barcode": "030",
+    "chip": "050",
+    "contactless": "070",
+    "online": "810",
+}
+"""DE 22."""
+
+_KEPT_IN_REVERSAL: Final = ("3", "4", "12", "13", "32", "37", "41", "42", "43", "49")
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Whose terminal this is: DE 32, 42, 41, 43, 18 and 49."""
+
+    acquirer_id: str
+    merchant_no: str
+    terminal: str
+    name: str = "Corner shop"
+    category: str = "5411"
+    currency: str = "410"
+    """ISO 4217 numeric."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardEntry:
+    """A card as a customer shows it; `expiry` is YYMM."""
+
+    number: Secret
+    expiry: str
+    cvv: Secret | None = None
+
+    def fields(self) -> Message:
+        """DE 2, 14 and 48: what a merchant may send and must not keep."""
+        shown = {"2": self.number.reveal(), "14": self.expiry}
+        return shown if self.cvv is None else shown | {"48": additional_data({"92": self.cvv.reveal()})}
+
+
+def purchase(
+    shop: Shop, amount_minor: int, entry: str, moment: datetime, stan: str, *, capture: bool = False
+) -> Message:
+    """A request for approval (0100), or for the money at once (0200), still without the card.
+
+    Raises `KeyError` for an entry that is not in `ENTRY_MODES`.
+    """
+    return _message("0200" if capture else "0100", shop, moment, stan) | {
+        "4": f"{amount_minor:012d}",
+        "18": shop.category,
+        "22": ENTRY_MODES[entry],
+        "25": "00",
+    }
+
+
+def repeat(message: Message) -> Message:
+    """The same request once more, marked as a repeat (0101)."""
+    return message | {"t": message["t"][:3] + "1"}
+
+
+def reversal(
+    shop: Shop, original: Message, number: Secret, moment: datetime, stan: str, *, advice: bool = False
+) -> Message:
+    """The message that takes `original` back (0400; as an advice 0420)."""
+    kept = {name: original[name] for name in _KEPT_IN_REVERSAL if name in original}
+    own = _message("0420" if advice else "0400", shop, moment, stan)
+    return own | kept | {"2": number.reveal(), "90": original_data(original)}
+
+
+def echo(moment: datetime, stan: str) -> Message:
+    """Is the far end alive? (0800, DE 70 = 301)"""
+    return {"t": "0800", "7": f"{moment:%m%d%H%M%S}", "11": stan, "70": "301"}
+
+
+def _message(message_type: str, shop: Shop, moment: datetime, stan: str) -> Message:
+    return {
+        "t": message_type,
+        "3": "000000",
+        "7": f"{moment:%m%d%H%M%S}",
+        "11": stan,
+        "12": f"{moment:%H%M%S}",
+        "13": f"{moment:%m%d}",
+        "32": shop.acquirer_id,
+        "37": f"{moment.year % 10}{moment:%j%H}{stan}",
+        "41": shop.terminal.ljust(8),
+        "42": shop.merchant_no.ljust(15),
+        "43": shop.name[:40].ljust(40),
+        "49": shop.currency,
+    }

@@ -1,0 +1,39 @@
+"""The wallet: what pays behind a member's cards.
+
+Registration, because a member begins with a first funding source; linked cards, proved to be the member's
+own at their card company; credit lines; and cards issued against them. Source: OT-1 to OT-4, OT-12, OT-13.
+"""
+
+from obverse.wallet.errors import (
+    CardAlreadyLinked,
+    CardNotVerified,
+    CreditLineExists,
+    RegistrationRefused,
+    SourceNotActive,
+    SourceNotFound,
+    WalletError,
+)
+from obverse.wallet.model import CardDetails, CardWish, Source, SourceKind, SourceState, Terms
+from obverse.wallet.ports import CardCheck, CheckResult, CreditBureau, CreditStanding
+from obverse.wallet.service import Wallet
+
+__all__ = [
+    "CardAlreadyLinked",
+    "CardCheck",
+    "CardDetails",
+    "CardNotVerified",
+    "CardWish",
+    "CheckResult",
+    "CreditBureau",
+    "CreditLineExists",
+    "CreditStanding",
+    "RegistrationRefused",
+    "Source",
+    "SourceKind",
+    "SourceNotActive",
+    "SourceNotFound",
+    "SourceState",
+    "Terms",
+    "Wallet",
+    "WalletError",
+]

@@ -1,0 +1,111 @@
+"""Funding sources in the database."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from obverse.kit.database import Connection
+from obverse.kit.ids import MemberId, SourceId, VaultCardId
+from obverse.wallet.model import Source, SourceKind, SourceState
+
+_COLUMNS: Final = "id, partition_id, member_id, kind, currency, account_id, vault_card_id, state, created_at"
+
+# Read without a lock: a source that is suspended while a batch decides counts from the next batch on.
+LOAD_SOURCES: Final = f"select {_COLUMNS} from funding_sources where id = any($1::uuid[])"
+
+LOCK_SOURCES: Final = LOAD_SOURCES + " order by id for update"
+
+SOURCES_OF_MEMBER: Final = f"""
+select {_COLUMNS} from funding_sources
+where member_id = $1
+order by id
+"""
+
+# A removed source counts too: the same card linked again becomes the same source again.
+SOURCES_OF_VAULT_CARD: Final = f"""
+select {_COLUMNS} from funding_sources where vault_card_id = any($1::uuid[]) order by id for update
+"""
+
+# Alive before removed, so that the conflict the caller has to hear of is the one that comes first.
+INSERT_SOURCES: Final = f"""
+insert into funding_sources ({_COLUMNS})
+select * from unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::uuid[],
+                     $8::text[], $9::timestamptz[])
+"""
+
+SET_STATE: Final = "update funding_sources set state = $2 where id = any($1::uuid[])"
+
+# A member's standing takes every living source along, in one statement (OT-13).
+SET_STATE_OF_MEMBERS: Final = f"""
+update funding_sources set state = $2
+where member_id = any($1::uuid[]) and state <> 'removed' and state <> $2
+returning {_COLUMNS}
+"""
+
+
+async def load_sources(conn: Connection, ids: Iterable[SourceId]) -> dict[SourceId, Source]:
+    """The sources with these ids, without locking them. Unknown ids are simply absent."""
+    rows = await conn.fetch(LOAD_SOURCES, list(ids))
+    return {source.id: source for source in map(_source, rows)}
+
+
+async def lock_sources(conn: Connection, ids: Iterable[SourceId]) -> dict[SourceId, Source]:
+    """The same, locked in id order until the commit."""
+    rows = await conn.fetch(LOCK_SOURCES, list(ids))
+    return {source.id: source for source in map(_source, rows)}
+
+
+async def sources_of_member(conn: Connection, member_id: MemberId) -> list[Source]:
+    """What a member has or has had, oldest first."""
+    return [_source(row) for row in await conn.fetch(SOURCES_OF_MEMBER, member_id)]
+
+
+async def lock_sources_of_vault_cards(conn: Connection, ids: Sequence[VaultCardId]) -> list[Source]:
+    """Every source that ever stood for one of these real cards, removed ones included."""
+    return [_source(row) for row in await conn.fetch(SOURCES_OF_VAULT_CARD, ids)]
+
+
+async def insert_sources(conn: Connection, sources: Sequence[Source]) -> None:
+    """Store new sources. Violates `funding_sources_*` keys where a member already has one like it."""
+    await conn.execute(
+        INSERT_SOURCES,
+        [source.id for source in sources],
+        [source.partition_id for source in sources],
+        [source.member_id for source in sources],
+        [source.kind for source in sources],
+        [source.currency for source in sources],
+        [source.account_id for source in sources],
+        [source.vault_card_id for source in sources],
+        [source.state for source in sources],
+        [source.created_at for source in sources],
+    )
+
+
+async def set_state(conn: Connection, ids: Sequence[SourceId], state: SourceState) -> None:
+    await conn.execute(SET_STATE, ids, state)
+
+
+async def set_state_of_members(
+    conn: Connection, members: Sequence[MemberId], state: SourceState
+) -> list[Source]:
+    """Bring every living source of these members to `state`; returns those that changed."""
+    return [_source(row) for row in await conn.fetch(SET_STATE_OF_MEMBERS, members, state)]
+
+
+_KIND: Final = {kind.value: kind for kind in SourceKind}
+_STATE: Final = {state.value: state for state in SourceState}
+
+
+def _source(row: Any) -> Source:
+    # By position and through dictionaries: this runs for every source of every payment.
+    id_, partition_id, member_id, kind, currency, account_id, vault_card_id, state, created_at = row
+    return Source(
+        id_,
+        partition_id,
+        member_id,
+        _KIND[kind],
+        currency,
+        account_id,
+        vault_card_id,
+        _STATE[state],
+        created_at,
+    )

@@ -1,0 +1,132 @@
+"""Which real cards may be linked, and which sources may stand behind a card. No I/O, no clock."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+from uuid import UUID, uuid5
+
+import msgspec
+
+from obverse.cards.model import Order
+from obverse.kit.errors import InvalidRequest
+from obverse.kit.ids import AccountId, MemberId, PartitionId, SourceId
+from obverse.kit.money import AMOUNT_MINOR_MAX, CurrencyCode, Money, currency_exists
+from obverse.ledger.model import Account, AccountKind
+from obverse.vault.numbers import is_card_number
+from obverse.wallet.errors import SourceNotActive, SourceNotFound
+from obverse.wallet.model import CardDetails, CardWish, Source, SourceState
+
+_ACCOUNTS: Final = UUID("6f627665-7273-4163-8000-77616c6c6574")
+"""A namespace of our own for ids that are derived (RFC 9562, version 5)."""
+
+
+def check_card_details(details: CardDetails, own_bin: str, now: datetime) -> None:
+    """Refuse what cannot be a linked card, before its card company is troubled.
+
+    Our own numbers are refused too: a stand-in behind a stand-in would let a payment ask itself.
+    Raises `InvalidRequest` with the field's name, never its value.
+    """
+    number = details.number.reveal()
+    if not is_card_number(number):
+        raise InvalidRequest("That is not a card number.", "card_number")
+    if number.startswith(own_bin):
+        raise InvalidRequest("That is one of our own numbers. Give a card of a card company.", "card_number")
+    if not 1 <= details.exp_month <= 12:
+        raise InvalidRequest("A month is 1 to 12.", "exp_month")
+    if not (now.year, now.month) <= (details.exp_year, details.exp_month) <= (now.year + 20, 12):
+        raise InvalidRequest("The card has expired, or expires too far ahead.", "exp_year")
+    if not _are_digits(details.cvv.reveal(), 3, 4):
+        raise InvalidRequest("A CVV has 3 or 4 digits.", "cvv")
+    if not _are_digits(details.birth_date.reveal(), 6, 6):
+        raise InvalidRequest("A birth date has six digits: YYMMDD.", "birth_date")
+
+
+def _are_digits(text: str, length_min: int, length_max: int) -> bool:
+    return length_min <= len(text) <= length_max and text.isascii() and text.isdigit()
+
+
+def check_credit_limit(limit: Money) -> None:
+    """Refuse a limit that is no amount. Raises `InvalidRequest`."""
+    if not 1 <= limit.amount_minor <= AMOUNT_MINOR_MAX:
+        raise InvalidRequest(f"A limit must be between 1 and {AMOUNT_MINOR_MAX}.", "limit")
+    if not currency_exists(limit.currency):
+        raise InvalidRequest("That is not an ISO 4217 currency.", "currency")
+
+
+def order_for(member_id: MemberId, wish: CardWish, sources: Sequence[Source]) -> Order:
+    """The wish as an order against the member's `sources`, which are not empty. Raises as `funding_for`."""
+    funding = funding_for(sources, wish.funding)
+    return Order(
+        partition_id=funding[0].partition_id,
+        member_id=member_id,
+        currency=funding[0].currency,
+        controls=wish.controls,
+        funding=tuple(source.id for source in funding),
+        expires_at=wish.expires_at,
+        metadata=wish.metadata,
+    )
+
+
+def funding_for(sources: Iterable[Source], wanted: Sequence[SourceId] | None) -> tuple[Source, ...]:
+    """The sources that will stand behind a new card, in the order in which they pay.
+
+    `sources` are the member's own. Nothing wanted means every active one of the first one's currency.
+    Raises `SourceNotFound` for what is not the member's own or was removed, `SourceNotActive`,
+    `InvalidRequest`.
+    """
+    own = {source.id: source for source in sources if source.state is not SourceState.REMOVED}
+    if wanted is None:
+        return _every_active(own.values())
+    if not wanted:
+        raise InvalidRequest("A card needs at least one funding source.", "funding")
+    if not all(id_ in own for id_ in wanted):
+        raise SourceNotFound("funding")
+    chosen = tuple(own[id_] for id_ in wanted)
+    if any(source.state is not SourceState.ACTIVE for source in chosen):
+        raise SourceNotActive
+    if len({source.currency for source in chosen}) > 1:
+        raise InvalidRequest("All funding sources of a card must have the same currency.", "funding")
+    return chosen
+
+
+def _every_active(sources: Iterable[Source]) -> tuple[Source, ...]:
+    active = [source for source in sources if source.state is SourceState.ACTIVE]
+    if not active:
+        raise SourceNotActive
+    return tuple(source for source in active if source.currency == active[0].currency)
+
+
+def fingerprint(member_id: MemberId, wish: CardWish, count: int) -> bytes:
+    """What tells whether two requests with one key ask for the same cards. Nothing in it is secret."""
+    return sha256(msgspec.json.encode((member_id, wish, count), order="deterministic")).digest()
+
+
+def credit_account(source: Source, limit: Money) -> Account:
+    """The member's receivable: it may go as far below zero as the credit limit reaches (OT-13)."""
+    return Account(
+        partition_id=source.partition_id,
+        id=source.account_id,
+        kind=AccountKind.MEMBER_RECEIVABLE,
+        owner_id=source.member_id,
+        currency=limit.currency,
+        floor_minor=-limit.amount_minor,
+        rolled_up=False,
+    )
+
+
+def card_company_account(partition_id: PartitionId, currency: CurrencyCode) -> Account:
+    """What card companies owe us in this partition and currency: one account for everybody, so rolled up.
+
+    Its id is derived rather than new, so that whoever needs it first can open it without asking.
+    """
+    kind = AccountKind.CARD_COMPANY_RECEIVABLE
+    return Account(
+        partition_id=partition_id,
+        id=AccountId(uuid5(_ACCOUNTS, f"{kind}:{partition_id}:{currency}")),
+        kind=kind,
+        owner_id=None,
+        currency=currency,
+        floor_minor=None,
+        rolled_up=True,
+    )

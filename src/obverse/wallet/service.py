@@ -1,0 +1,327 @@
+"""Registering with a first funding source, adding others, and issuing cards against them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import asyncpg
+
+from obverse.cards.model import Issued, RequestKey
+from obverse.cards.service import Cards
+from obverse.kit import events
+from obverse.kit.clock import Clock
+from obverse.kit.database import Connection, Database
+from obverse.kit.errors import InvalidRequest, ObverseError, Unavailable
+from obverse.kit.events import Event
+from obverse.kit.ids import AccountId, EventId, MemberId, NewId, SourceId, VaultCardId, to_text
+from obverse.kit.money import CurrencyCode, Money
+from obverse.ledger import repository as ledger
+from obverse.members import rules as membership
+from obverse.members.errors import AlreadyRegistered
+from obverse.members.model import Applicant, Application, Member, Standing
+from obverse.members.service import Members
+from obverse.vault.errors import CardAlreadyStored
+from obverse.vault.service import Vault
+from obverse.wallet import repository, rules
+from obverse.wallet.errors import (
+    CardAlreadyLinked,
+    CardNotVerified,
+    CreditLineExists,
+    RegistrationRefused,
+    SourceNotFound,
+)
+from obverse.wallet.model import CardDetails, CardWish, Source, SourceKind, SourceState, Terms
+from obverse.wallet.ports import CardCheck, CheckResult, CreditBureau, CreditStanding
+
+
+class Wallet:
+    """What pays behind the members' cards."""
+
+    def __init__(
+        self,
+        database: Database,
+        members: Members,
+        cards: Cards,
+        vault: Vault,
+        bureau: CreditBureau,
+        card_check: CardCheck,
+        *,
+        clock: Clock,
+        new_id: NewId,
+        own_bin: str,
+        terms: Terms,
+    ) -> None:
+        self._database = database
+        self._members = members
+        self._cards = cards
+        self._vault = vault
+        self._bureau = bureau
+        self._card_check = card_check
+        self._clock = clock
+        self._new_id = new_id
+        self._own_bin = own_bin
+        self._terms = terms
+
+    # registration ------------------------------------------------------------------------------------------
+
+    async def register(
+        self, application: Application, linked_card: CardDetails | None, credit: bool
+    ) -> tuple[Member, list[Source]]:
+        """Make a person a member: credit standing first, duplicates second, then one commit (OT-1 to OT-4).
+
+        An independent provider links a card, which its card company has to vouch for; a provider that is
+        the card company gives credit on its own terms; both may be asked for at once.
+
+        Raises `InvalidRequest`, `RegistrationRefused`, `AlreadyRegistered`, `CardNotVerified`, `Unavailable`;
+        after each of them nothing is stored.
+        """
+        if linked_card is None and not credit:
+            raise InvalidRequest("Link a card or ask for credit.", "card_number")
+        membership.check_application(application)
+        if linked_card is not None:
+            rules.check_card_details(linked_card, self._own_bin, self._clock.now())
+        identity = membership.identity_number(application.identity_number)
+        if await self._bureau.standing(identity) is not CreditStanding.GOOD:
+            raise RegistrationRefused
+        applicant = await self._members.prepare(application)
+        await self._refuse_duplicates(applicant, linked_card)
+        if linked_card is not None:
+            await self._verify(linked_card)
+        try:
+            return await self._store(applicant, linked_card, credit)
+        except CardAlreadyStored:
+            raise AlreadyRegistered from None
+
+    async def _refuse_duplicates(self, applicant: Applicant, linked_card: CardDetails | None) -> None:
+        async with self._database.connection() as conn:
+            if await self._members.is_registered(conn, applicant):
+                raise AlreadyRegistered
+            if linked_card is not None and await self._vault.find_card(conn, linked_card.number):
+                raise AlreadyRegistered
+
+    async def _verify(self, details: CardDetails) -> None:
+        result = await self._card_check.verify(details)
+        if result is CheckResult.UNREACHABLE:
+            raise Unavailable("The card company does not answer at the moment. Try again later.")
+        if result is not CheckResult.VERIFIED:
+            raise CardNotVerified
+
+    async def _store(
+        self, applicant: Applicant, linked_card: CardDetails | None, credit: bool
+    ) -> tuple[Member, list[Source]]:
+        now = self._clock.now()
+        sources = []
+        async with self._database.transaction() as conn:
+            member = await self._members.register(conn, applicant)
+            await self._announce(conn, "member.registered", member.id, member.id, now)
+            if linked_card is not None:
+                card = await self._vault.store_card(
+                    conn, linked_card.number, linked_card.exp_month, linked_card.exp_year, now
+                )
+                sources.append(await self._add_linked_card(conn, member, card.id, now))
+            if credit:
+                limit = Money(self._terms.credit_limit_minor, self._terms.currency)
+                sources.append(await self._add_credit_line(conn, member, limit, now))
+        return member, sources
+
+    # funding sources ---------------------------------------------------------------------------------------
+
+    async def link_card(self, member_id: MemberId, details: CardDetails) -> Source:
+        """Put a real card behind the member's stand-ins, once its card company has vouched for it (OT-12).
+
+        Raises `InvalidRequest`, `MemberNotFound`, `MemberSuspended`, `CardNotVerified`, `CardAlreadyLinked`,
+        `Unavailable`.
+        """
+        now = self._clock.now()
+        rules.check_card_details(details, self._own_bin, now)
+        await self._members.get(member_id)
+        await self._verify(details)
+        async with self._database.transaction() as conn:
+            member = await self._members.in_good_standing(conn, member_id)
+            vault_card_id = await self._keep_in_vault(conn, member, details, now)
+            return await self._add_linked_card(conn, member, vault_card_id, now)
+
+    async def _keep_in_vault(
+        self, conn: Connection, member: Member, details: CardDetails, now: datetime
+    ) -> VaultCardId:
+        """Store the card, or find it where it was stored for a source that has been removed since."""
+        try:
+            card = await self._vault.store_card(
+                conn, details.number, details.exp_month, details.exp_year, now
+            )
+        except CardAlreadyStored as stored:
+            for source in await repository.lock_sources_of_vault_cards(conn, [stored.vault_card_id]):
+                if source.state is not SourceState.REMOVED:
+                    raise (
+                        CardAlreadyLinked if source.member_id == member.id else CardNotVerified
+                    )() from None
+            await self._vault.renew_card(conn, stored.vault_card_id, details.exp_month, details.exp_year)
+            return stored.vault_card_id
+        return card.id
+
+    async def open_credit_line(self, member_id: MemberId, limit: Money) -> Source:
+        """Give a member credit of our own, up to `limit` (OT-13).
+
+        Raises `InvalidRequest`, `MemberNotFound`, `MemberSuspended`, `CreditLineExists`.
+        """
+        rules.check_credit_limit(limit)
+        async with self._database.transaction() as conn:
+            member = await self._members.in_good_standing(conn, member_id)
+            return await self._add_credit_line(conn, member, limit, self._clock.now())
+
+    async def get(self, source_id: SourceId) -> Source:
+        """Raises `SourceNotFound`, also for one that was removed."""
+        async with self._database.connection() as conn:
+            return _present(await repository.load_sources(conn, [source_id]), source_id)
+
+    async def list(self, member_id: MemberId) -> Sequence[Source]:
+        """What a member has, oldest first, without what was removed."""
+        sources = await self._ever_had(member_id)
+        return [source for source in sources if source.state is not SourceState.REMOVED]
+
+    async def _ever_had(self, member_id: MemberId) -> Sequence[Source]:
+        async with self._database.connection() as conn:
+            return await repository.sources_of_member(conn, member_id)
+
+    async def remove(self, source_id: SourceId) -> Source:
+        """Take a source away for good; what is owed on it stays owed. Raises `SourceNotFound`."""
+        return await self._set_state(source_id, SourceState.REMOVED, "source.removed")
+
+    async def suspend_source(self, source_id: SourceId) -> Source:
+        """Let one source pay for nothing until it is reinstated. Raises `SourceNotFound`."""
+        return await self._set_state(source_id, SourceState.SUSPENDED, "source.suspended")
+
+    async def reinstate_source(self, source_id: SourceId) -> Source:
+        """Undo `suspend_source`. Raises `SourceNotFound`, `MemberSuspended`."""
+        source = await self.get(source_id)
+        async with self._database.transaction() as conn:
+            await self._members.in_good_standing(conn, source.member_id)
+            return await self._change(conn, source_id, SourceState.ACTIVE, "source.reinstated")
+
+    async def _set_state(self, source_id: SourceId, state: SourceState, event: str) -> Source:
+        async with self._database.transaction() as conn:
+            return await self._change(conn, source_id, state, event)
+
+    async def _change(self, conn: Connection, source_id: SourceId, state: SourceState, event: str) -> Source:
+        source = _present(await repository.lock_sources(conn, [source_id]), source_id)
+        if source.state is state:
+            return source
+        await repository.set_state(conn, [source_id], state)
+        await self._announce(conn, event, source_id, source.member_id, self._clock.now())
+        return replace(source, state=state)
+
+    async def _add_linked_card(
+        self, conn: Connection, member: Member, vault_card_id: VaultCardId, now: datetime
+    ) -> Source:
+        account = rules.card_company_account(member.partition_id, self._terms.currency)
+        await ledger.open_accounts(conn, [account])
+        return await self._add(
+            conn, member, SourceKind.LINKED_CARD, account.currency, account.id, vault_card_id, now
+        )
+
+    async def _add_credit_line(self, conn: Connection, member: Member, limit: Money, now: datetime) -> Source:
+        account_id = AccountId(self._new_id())
+        try:
+            source = await self._add(
+                conn, member, SourceKind.CREDIT_LINE, limit.currency, account_id, None, now
+            )
+        except asyncpg.UniqueViolationError as violation:
+            raise CreditLineExists from violation
+        await ledger.open_accounts(conn, [rules.credit_account(source, limit)])
+        return source
+
+    async def _add(
+        self,
+        conn: Connection,
+        member: Member,
+        kind: SourceKind,
+        currency: CurrencyCode,
+        account_id: AccountId,
+        vault_card_id: VaultCardId | None,
+        now: datetime,
+    ) -> Source:
+        source = Source(
+            id=SourceId(self._new_id()),
+            partition_id=member.partition_id,
+            member_id=member.id,
+            kind=kind,
+            currency=currency,
+            account_id=account_id,
+            vault_card_id=vault_card_id,
+            state=SourceState.ACTIVE,
+            created_at=now,
+        )
+        await repository.insert_sources(conn, [source])
+        await self._announce(conn, "source.linked", source.id, member.id, now)
+        return source
+
+    # standing ----------------------------------------------------------------------------------------------
+
+    async def suspend(self, member_id: MemberId) -> Member:
+        """Suspend a member: none of their sources pays until `reinstate`. Raises `MemberNotFound`."""
+        return await self._set_standing(
+            member_id, Standing.SUSPENDED, SourceState.SUSPENDED, "member.suspended"
+        )
+
+    async def reinstate(self, member_id: MemberId) -> Member:
+        """Undo `suspend`, and every suspension of a single source with it. Raises `MemberNotFound`."""
+        return await self._set_standing(member_id, Standing.GOOD, SourceState.ACTIVE, "member.reinstated")
+
+    async def _set_standing(
+        self, member_id: MemberId, standing: Standing, sources: SourceState, event: str
+    ) -> Member:
+        async with self._database.transaction() as conn:
+            member = await self._members.set_standing(conn, member_id, standing)
+            await repository.set_state_of_members(conn, [member_id], sources)
+            await self._announce(conn, event, member_id, member_id, self._clock.now())
+        return member
+
+    # cards -------------------------------------------------------------------------------------------------
+
+    async def issue_card(
+        self, member_id: MemberId, wish: CardWish, *, count: int = 1, request_key: str | None = None
+    ) -> Issued:
+        """Issue cards against the member's own, active sources of one currency (OT-6, OT-7).
+
+        Safe to repeat with the same `request_key`: the answer is the cards of the first time, even if the
+        sources have gone since.
+
+        Raises `InvalidRequest`, `MemberNotFound`, `SourceNotFound`, `SourceNotActive`, `MerchantNotFound`,
+        `KeyReused`.
+        """
+        sources = await self._ever_had(member_id)
+        if not sources:
+            await self._members.get(member_id)
+            raise SourceNotFound("funding")
+        partition_id = sources[0].partition_id
+        request = None
+        if request_key is not None:
+            request = RequestKey(request_key, rules.fingerprint(member_id, wish, count))
+        try:
+            order = rules.order_for(member_id, wish, sources)
+            return await self._cards.issue(order, count=count, request=request)
+        except ObverseError:
+            # What is refused today may have been granted before: a repeat hears the first answer. Asking only
+            # now spares everybody else the question.
+            earlier = request and await self._cards.find_issued(partition_id, request, count)
+            if not earlier:
+                raise
+            return earlier
+
+    async def _announce(
+        self,
+        conn: Connection,
+        type_: str,
+        subject_id: MemberId | SourceId,
+        member_id: MemberId,
+        now: datetime,
+    ) -> None:
+        data = {"member": to_text("mem", member_id)}
+        await events.append(conn, [Event(EventId(self._new_id()), type_, subject_id, data, now)])
+
+
+def _present(sources: dict[SourceId, Source], source_id: SourceId) -> Source:
+    source = sources.get(source_id)
+    if source is None or source.state is SourceState.REMOVED:
+        raise SourceNotFound
+    return source

@@ -1,0 +1,144 @@
+"""An engine and a merchant directory that a test can steer, for the acquirer door alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from tests.factories.iso8583 import ACQUIRER, MERCHANT_NO, TERMINAL
+
+from obverse.authorization.errors import CaptureTooLarge
+from obverse.authorization.model import (
+    Authorization,
+    AuthorizationRequest,
+    Decline,
+    Entry,
+    Rule,
+    Status,
+)
+from obverse.kit.errors import NotFound
+from obverse.kit.ids import AccountId, AuthorizationId, MerchantId, PartitionId
+from obverse.kit.money import KRW, Money
+from obverse.kit.secret import Secret
+from obverse.merchants.model import Merchant, MerchantState
+
+NOW = datetime(2026, 11, 20, 9, 30, 1, tzinfo=UTC)
+
+MERCHANT = Merchant(
+    id=MerchantId(UUID(int=1)),
+    name="Corner shop",
+    category="5411",
+    acquirer_id=ACQUIRER,
+    merchant_no=MERCHANT_NO,
+    terminals=(TERMINAL, "TERM0002"),
+    account_id=AccountId(UUID(int=2)),
+    state=MerchantState.ACTIVE,
+    created_at=NOW,
+)
+
+
+class OneShop:
+    """A directory with one merchant; `fails_with` is raised instead of an answer."""
+
+    fails_with: Exception | None = None
+
+    async def find(self, acquirer_id: str, merchant_no: str) -> Merchant | None:
+        if self.fails_with is not None:
+            raise self.fails_with
+        return MERCHANT if (acquirer_id, merchant_no) == (ACQUIRER, MERCHANT_NO) else None
+
+
+@dataclass
+class FakeEngine:
+    """Approves what is below a million from a known merchant, and remembers by request key.
+
+    `before_answer` is awaited before each payment is decided: a test may wait, raise or count there.
+    """
+
+    before_answer: Callable[[AuthorizationRequest], Awaitable[None]] | None = None
+    requests: list[AuthorizationRequest] = field(default_factory=list)
+    decided: dict[str, Authorization] = field(default_factory=dict)
+    undone_later: list[str] = field(default_factory=list)
+
+    async def authorize(self, request: AuthorizationRequest) -> Authorization:
+        self.requests.append(request)
+        if self.before_answer is not None:
+            await self.before_answer(request)
+        else:
+            await asyncio.sleep(0)
+        if request.request_key not in self.decided:
+            self.decided[request.request_key] = _decide(request)
+        return self.decided[request.request_key]
+
+    async def capture_by_key(
+        self, request_key: str, number: Secret, amount_minor: int | None = None
+    ) -> Authorization:
+        if request_key not in self.decided:
+            raise NotFound("payment")
+        if amount_minor is not None and amount_minor > self.decided[request_key].amount.amount_minor:
+            raise CaptureTooLarge
+        captured = replace(self.decided[request_key], captured_minor=amount_minor or 0)
+        self.decided[request_key] = captured
+        return captured
+
+    async def reverse(
+        self,
+        request_key: str,
+        number: Secret,
+        amount: Money,
+        merchant_id: MerchantId | None = None,
+        terminal: str | None = None,
+    ) -> Authorization:
+        earlier = self.decided.get(request_key)
+        undone = earlier or authorization(request_key, amount, Status.REVERSED, None)
+        self.decided[request_key] = replace(undone, status=Status.REVERSED)
+        return self.decided[request_key]
+
+    def reverse_later(
+        self,
+        request_key: str,
+        number: Secret,
+        amount: Money,
+        merchant_id: MerchantId | None = None,
+        terminal: str | None = None,
+    ) -> None:
+        self.undone_later.append(request_key)
+
+
+def _decide(request: AuthorizationRequest) -> Authorization:
+    decline = None
+    if request.merchant is None:
+        decline = Decline.UNKNOWN_MERCHANT
+    elif request.amount.amount_minor >= 1_000_000:
+        decline = Decline.AMOUNT_LIMIT
+    status = Status.APPROVED if decline is None else Status.DECLINED
+    return authorization(request.request_key, request.amount, status, decline)
+
+
+def authorization(
+    request_key: str = "iso:1",
+    amount: Money = Money(34_000, KRW),  # noqa: B008 - frozen
+    status: Status = Status.APPROVED,
+    decline: Decline | None = None,
+) -> Authorization:
+    return Authorization(
+        partition_id=PartitionId(0),
+        id=AuthorizationId(UUID(int=3)),
+        request_key=request_key,
+        fingerprint=b"",
+        status=status,
+        decline=decline,
+        failed_rules=Rule(0),
+        approval_code="A1B2C3" if status is Status.APPROVED else None,
+        card_id=None,
+        merchant_id=None,
+        terminal=None,
+        entry=Entry.ONLINE,
+        category=None,
+        amount=amount,
+        captured_minor=0,
+        captured_at_once=False,
+        deadline_at=None,
+        created_at=NOW,
+    )

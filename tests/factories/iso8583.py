@@ -1,0 +1,78 @@
+"""Messages as a till or an acquirer sends them. Every one may be bent: `purchase(DE39="00", DE4=None)`."""
+
+from obverse.networks.iso8583.codec import encode
+from obverse.networks.iso8583.framing import frame
+from obverse.networks.iso8583.messages import original_data
+
+NUMBER = "9410121234567893"
+ACQUIRER = "941000"
+TERMINAL = "TERM0001"
+MERCHANT_NO = "M00000000000001"
+TRANSMITTED_AT = "1120093000"
+
+Fields = dict[str, str]
+
+
+def purchase(mti: str = "0100", **changes: str | None) -> Fields:
+    """34,000 won online; `DE4="..."` changes a field, `DE4=None` leaves it out."""
+    return _changed(
+        {
+            "t": mti,
+            "2": NUMBER,
+            "3": "000000",
+            "4": "000000034000",
+            "7": TRANSMITTED_AT,
+            "11": "000001",
+            "12": "183000",
+            "13": "1120",
+            "14": "2911",
+            "18": "5411",
+            "22": "810",
+            "25": "00",
+            "32": ACQUIRER,
+            "37": "000000000001",
+            "41": TERMINAL,
+            "42": MERCHANT_NO,
+            "48": "9203123",
+            "49": "410",
+        },
+        changes,
+    )
+
+
+def reversal(original: Fields, mti: str = "0400", **changes: str | None) -> Fields:
+    """Undo `original`; its own DE 7 and DE 11 are a little later."""
+    return _changed(
+        {
+            "t": mti,
+            **{number: original[number] for number in ("2", "3", "4", "32", "37", "41", "42", "49")},
+            "7": "1120093005",
+            "11": "000900",
+            "90": original_data(original["t"], original["7"], original["11"], original["32"]),
+        },
+        changes,
+    )
+
+
+def capture(original: Fields, mti: str = "0220", **changes: str | None) -> Fields:
+    """The sale that `original` authorized is complete."""
+    return reversal(original, mti, **changes)
+
+
+def echo_test(mti: str = "0800", network_code: str = "301", **changes: str | None) -> Fields:
+    return _changed({"t": mti, "7": TRANSMITTED_AT, "11": "000777", "70": network_code}, changes)
+
+
+def wire(fields: Fields, tpdu: bytes = b"") -> bytes:
+    """The bytes as sent."""
+    return frame(encode(fields), tpdu)
+
+
+def _changed(fields: Fields, changes: dict[str, str | None]) -> Fields:
+    for name, value in changes.items():
+        number = name.removeprefix("DE")
+        if value is None:
+            del fields[number]
+        else:
+            fields[number] = value
+    return fields

@@ -1,0 +1,212 @@
+"""The REST door over a real house, in this process."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+from litestar import Litestar
+from tests.factories.members import PASSWORD
+from tests.factories.merchants import a_merchant
+from tests.factories.wallet import (
+    BIN,
+    House,
+    a_member_with_credit_line,
+    a_member_with_linked_card,
+    build_house,
+)
+
+from obverse.access import Access, Scope
+from obverse.authorization import Engine, EngineSettings, Makers
+from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
+from obverse.doors.rest import Services, create_app
+from obverse.kit import events
+from obverse.kit.clock import Clock
+from obverse.kit.database import Database
+from obverse.kit.ids import MerchantId, NewId, from_text, to_text
+from obverse.kit.paging import Page, PageRequest
+from obverse.ledger import Ledger
+from obverse.wallet import CardDetails
+
+_references = count(1)
+_orders = count(1)
+
+
+@dataclass
+class FakeCardCompany:
+    """A card company that gives one answer to everything, and remembers what it was asked."""
+
+    outcome: LegOutcome = LegOutcome.APPROVED
+    asked: list[LegRequest] = field(default_factory=list)
+    reversed: list[LegRequest] = field(default_factory=list)
+
+    def new_reference(self) -> str:
+        return f"1120120000|{next(_references):06d}|RRN"
+
+    async def authorize(self, leg: LegRequest) -> LegAnswer:
+        self.asked.append(leg)
+        return LegAnswer(self.outcome, "00" if self.outcome is LegOutcome.APPROVED else None, "A1B2C3")
+
+    async def reverse(self, leg: LegRequest) -> bool:
+        self.reversed.append(leg)
+        return True
+
+
+@dataclass
+class FakeHealth:
+    database: bool = True
+    card_company: bool = True
+
+    async def check(self) -> dict[str, bool]:
+        return {"database": self.database, "card_company": self.card_company}
+
+
+@dataclass
+class FakeClockControl:
+    """Moves the clock of this process, which is the only one."""
+
+    clock: Clock
+
+    async def advance(self, by: timedelta) -> datetime:
+        self.clock.move_to(self.clock.offset + by)
+        return self.clock.now()
+
+
+@dataclass
+class Member:
+    """A member as a client knows one: an ID, a session token, a card and what is on it."""
+
+    id: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@dataclass
+class RestHouse:
+    """A running platform behind its REST door, with an operator's key and one merchant with its own."""
+
+    house: House
+    engine: Engine
+    access: Access
+    app: Litestar
+    client: httpx.AsyncClient
+    card_company: FakeCardCompany
+    health: FakeHealth
+    operator: dict[str, str] = field(default_factory=dict)
+    merchant_id: str = ""
+    merchant: dict[str, str] = field(default_factory=dict)
+
+    async def key(self, *scopes: Scope, merchant: str | None = None, live: bool = False) -> dict[str, str]:
+        """Headers of a fresh API key."""
+        merchant_id = MerchantId(from_text("mer", merchant)) if merchant else None
+        _, token = await self.access.create("test", frozenset(scopes), merchant_id=merchant_id, live=live)
+        return {"Authorization": f"Bearer {token.reveal()}"}
+
+    async def another_merchant(self) -> tuple[str, dict[str, str]]:
+        """A merchant's id and the headers of its key."""
+        id_ = to_text("mer", (await a_merchant(self.house.merchants)).id)
+        return id_, await self.key(Scope.PAYMENTS, merchant=id_)
+
+    async def member(self, *, linked: bool = False) -> Member:
+        """A member with a credit line (or a linked card), signed in."""
+        make = a_member_with_linked_card if linked else a_member_with_credit_line
+        member, _ = await make(self.house)
+        id_ = to_text("mem", member.id)
+        _, token = await self.house.members.sign_in(id_, PASSWORD)
+        return Member(id_, token.reveal())
+
+    async def card(self, member: Member, **body: Any) -> dict[str, Any]:
+        """A fresh card of this member."""
+        answer = await self.client.post("/v1/cards", json=body, headers=member.headers)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def face(self, member: Member, card: dict[str, Any]) -> dict[str, Any]:
+        """What a shop asks for, as the fields of a payment."""
+        answer = await self.client.post(f"/v1/cards/{card['id']}/reveal", headers=member.headers)
+        assert answer.status_code == 200, answer.text
+        face = answer.json()
+        return {
+            "card_number": face["number"],
+            "exp_month": face["exp_month"],
+            "exp_year": face["exp_year"],
+            "cvv": face["cvv"],
+        }
+
+    async def pay(
+        self,
+        face: dict[str, Any],
+        headers: dict[str, str] | None = None,
+        key: str | None = None,
+        **changes: Any,
+    ) -> httpx.Response:
+        """Ask for 34,000 won with the merchant's key."""
+        body = {**face, "amount": 34_000, "currency": "KRW", **changes}
+        sent = {**(headers or self.merchant), "Idempotency-Key": key or f"order {next(_orders)}"}
+        return await self.client.post("/v1/payments", json=body, headers=sent)
+
+
+@asynccontextmanager
+async def open_rest_house(
+    database: Database,
+    folder: Path,
+    clock: Clock,
+    new_id: NewId,
+    random_bytes: Callable[[int], bytes],
+    *,
+    live: bool = False,
+) -> AsyncIterator[RestHouse]:
+    """Everything from the database to the door, started and stopped."""
+    house = build_house(database, folder / "keys.json", clock, new_id, random_bytes)
+    card_company = FakeCardCompany()
+    makers = Makers(new_id, random_bytes, card_company.new_reference, timedelta(seconds=7))
+    engine = Engine(database, house.vault, card_company, clock, makers, EngineSettings(bin=BIN))
+    access = Access(database, house.vault, clock, new_id, random_bytes)
+    health = FakeHealth()
+    app = create_app(
+        Services(
+            engine=engine,
+            cards=house.cards,
+            wallet=house.wallet,
+            members=house.members,
+            merchants=house.merchants,
+            access=access,
+            ledger=Ledger(database),
+            events=partial(_read_events, database),
+            clock_control=FakeClockControl(clock),
+            health=health,
+            live=live,
+        )
+    )
+    await engine.start()
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://obverse.test") as client:
+        rest = RestHouse(house, engine, access, app, client, card_company, health)
+        rest.operator = await rest.key(*Scope, live=live)
+        rest.merchant_id, rest.merchant = await rest.another_merchant()
+        yield rest
+    await engine.stop()
+
+
+async def _read_events(database: Database, page: PageRequest) -> Page[events.Event]:
+    async with database.connection() as conn:
+        return await events.read_page(conn, page)
+
+
+def card_fields(details: CardDetails) -> dict[str, Any]:
+    """A real card as a client sends it."""
+    return {
+        "card_number": details.number.reveal(),
+        "exp_month": details.exp_month,
+        "exp_year": details.exp_year,
+        "cvv": details.cvv.reveal(),
+        "birth_date": details.birth_date.reveal(),
+    }

@@ -1,0 +1,69 @@
+'use strict';
+/**
+ * An ISO 8583 till built on npm `iso_8583`, which shares no code with Obverse.
+ *
+ *   node peer.js ask HOST PORT   fields of one request on stdin; prints the fields of the answer
+ *   node peer.js pack            a list of fields on stdin; prints the messages as text
+ *   node peer.js unpack          a list of messages as text on stdin; prints their fields
+ *
+ * Two things about bitmaps have to be told to the library, everything else is its own: here they travel as
+ * hexadecimal text, and there is a second one only where a field above 64 is present.
+ */
+const net = require('net');
+const Iso8583 = require('iso_8583');
+
+const TEXT_BITMAP = { 1: { ContentType: 'an', Label: 'Bitmap', LenType: 'fixed', MaxLen: 16 } };
+const TIMEOUT_MS = 10000;
+
+function pack(fields) {
+  const message = new Iso8583(fields, TEXT_BITMAP).getRawMessage();
+  if (message.error) throw new Error(message.error);
+  return message; // it always writes both bitmaps, which is allowed: the second may be empty
+}
+
+function unpack(message) {
+  const bitmapEnd = parseInt(message.toString('latin1', 4, 5), 16) & 8 ? 36 : 20;
+  const bitmap = Buffer.from(message.toString('latin1', 4, bitmapEnd), 'hex');
+  const binary = Buffer.concat([message.subarray(0, 4), bitmap, message.subarray(bitmapEnd)]);
+  const fields = new Iso8583().getIsoJSON(binary, { lenHeader: false });
+  if (fields.error) throw new Error(fields.error);
+  return fields;
+}
+
+function ask(fields, host, port) {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, host);
+    let received = Buffer.alloc(0);
+    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error('no answer')));
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error('hung up without an answer')));
+    socket.on('connect', () => {
+      const message = pack(fields);
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(message.length);
+      socket.write(Buffer.concat([length, message]));
+    });
+    socket.on('data', (data) => {
+      received = Buffer.concat([received, data]);
+      if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
+      resolve(unpack(received.subarray(2, 2 + received.readUInt16BE(0))));
+      socket.end();
+    });
+  });
+}
+
+async function main([command, host, port]) {
+  const input = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+  if (command === 'ask') return ask(input, host, Number(port));
+  if (command === 'pack') return input.map((fields) => pack(fields).toString('latin1'));
+  if (command === 'unpack') return input.map((text) => unpack(Buffer.from(text, 'latin1')));
+  throw new Error('one of: ask, pack, unpack');
+}
+
+main(process.argv.slice(2)).then(
+  (result) => console.log(JSON.stringify(result)),
+  (error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  },
+);
