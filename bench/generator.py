@@ -154,7 +154,9 @@ class _Iso8583Caller(_Caller):
             at = end
             answers += 1
             if frame[_ISO_BITMAP] != _APPROVED_BITMAP or frame[_ISO_CODE] != b"00":
-                return run.fail(f"not approved: {frame[2:22].decode('ascii', 'replace')}...{frame[84:].decode('ascii', 'replace')}")
+                return run.fail(
+                    f"not approved: {frame[2:22].decode('ascii', 'replace')}...{frame[84:].decode('ascii', 'replace')}"
+                )
             run.answered(int(frame[_ISO_STAN]), now)
         self._rest = data[at:]
         self._free += answers

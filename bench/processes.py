@@ -84,7 +84,9 @@ class Platform:
     def batches(self) -> tuple[float, float]:
         """How many batches the engine has committed so far, and how many commands were in them."""
         metrics = dict(
-            line.rsplit(" ", 1) for line in (self.get("/metrics") or "").splitlines() if not line.startswith("#")
+            line.rsplit(" ", 1)
+            for line in (self.get("/metrics") or "").splitlines()
+            if not line.startswith("#")
         )
         return float(metrics["obverse_batch_size_count"]), float(metrics["obverse_batch_size_sum"])
 

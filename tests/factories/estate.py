@@ -117,8 +117,9 @@ class Estate:
         assert await ledger.check() == []
         balance: dict[str, int] = {}
         for line in await ledger.trial_balance():
-            owed = line.debits_minor - line.credits_minor
-            balance[line.currency] = balance.get(line.currency, 0) + owed
+            debits = line.debits_posted_minor + line.debits_pending_minor
+            credits = line.credits_posted_minor + line.credits_pending_minor
+            balance[line.currency] = balance.get(line.currency, 0) + debits - credits
         assert set(balance.values()) <= {0}
 
     async def fetch(self, query: str, *arguments: object) -> Sequence[Any]:

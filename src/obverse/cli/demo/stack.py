@@ -11,6 +11,7 @@ import httpx
 from obverse.cli.demo.children import NEW_KEY, Child
 from obverse.cli.journeys.places import Address
 from obverse.kit.errors import CannotStart
+from obverse.kit.secret import Secret
 from obverse.kit.settings import Settings
 
 HOST: Final = "127.0.0.1"
@@ -59,7 +60,7 @@ async def standing(settings: Settings, *, free_ports: bool = False) -> AsyncIter
         ports = _ANY_PORTS if free_ports else {"clearing_house_port": settings.card_company_port}
         sandbox = Child("sandbox", logs / "sandbox.log", options=options | ports)
         at = (await stack.enter_async_context(sandbox)).told
-        environment = {
+        environment = _environment(settings) | {
             "OBVERSE_CARD_COMPANY_HOST": HOST,
             "OBVERSE_CARD_COMPANY_PORT": str(at["clearing_house"]),
             "OBVERSE_CREDIT_BUREAU_URL": f"http://{HOST}:{at['credit_bureau']}",
@@ -86,6 +87,16 @@ async def _introduce(found: Standing) -> None:
     host, port = found.acquirer
     async with httpx.AsyncClient(base_url=found.control_url, trust_env=False) as client:
         (await client.put("/provider", json={"host": host, "port": port})).raise_for_status()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What was set, by whatever means, as the variables that a child reads it from."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return {
+        f"OBVERSE_{name.upper()}": value.reveal() if isinstance(value, Secret) else str(value)
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 def _log_folder(data_dir: Path) -> Path:

@@ -1,0 +1,189 @@
+"""The loads: each measures the running platform once, in some seconds."""
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from bench.generator import Job, Outcome
+from bench.messages import Payment, iso8583_messages, rest_orders, rest_payments
+from bench.processes import Platform, free_port, generate
+from bench.results import Measured
+from bench.stock import Stock
+from obverse.wallet import SourceKind
+
+_WARM_UP_S: Final = 1.0
+_SECONDS: Final = 4.0
+_CONNECTIONS: Final = 8
+_IN_FLIGHT: Final = 48
+_OFF_US_IN_FLIGHT: Final = 32
+_REST_CONNECTIONS: Final = 64
+_FIRST_GUESS: Final = 10_000
+"""Payments per second a load is expected to reach before it was measured."""
+_SINGLE_REQUESTS: Final = 2_000
+_BULK: Final = 20_000
+
+
+class Bench:
+    """What the loads need: a platform, a stock of cards, and how fast each load was the last time."""
+
+    def __init__(self, platform: Platform, stock: Stock, scratch: Path) -> None:
+        self.platform = platform
+        self.stock = stock
+        self.scratch = scratch
+        self._fastest: dict[str, float] = {}
+
+    async def measure(self, load: str) -> Measured:
+        """Measure one load once."""
+        return await MEASURES[load](self)
+
+    # payments --------------------------------------------------------------------------------------------
+
+    async def payments_at_peak(
+        self,
+        load: str,
+        *,
+        wire: str = "iso8583",
+        kind: SourceKind = SourceKind.CREDIT_LINE,
+        in_flight: int = _IN_FLIGHT,
+        one_merchant: bool = False,
+    ) -> Measured:
+        """As many as it takes, in a closed loop; then, for the latencies, paced at half of that."""
+        rows = await self.stored()
+        expected = self._fastest.get(load, _FIRST_GUESS) * 1.4
+        payments = await self._take(int(expected * (_WARM_UP_S + _SECONDS)), kind, one_merchant)
+        before = self.platform.batches()
+        peak = await self._send(payments, wire, in_flight, None, kind)
+        after = self.platform.batches()
+        self._fastest[load] = max(peak.per_second, self._fastest.get(load, 0))
+        half = peak.per_second / 2
+        calm = await self._send(
+            await self._take(int(half * (_WARM_UP_S + _SECONDS)), kind, one_merchant),
+            wire,
+            512,
+            half,
+            kind,
+        )
+        return Measured(
+            per_second=peak.per_second,
+            p50_ms=calm.p50_ms,
+            p99_ms=calm.p99_ms,
+            batch_mean=(after[1] - before[1]) / max(after[0] - before[0], 1),
+            rows=rows,
+            hottest=_hottest(payments[: peak.sent]),
+        )
+
+    async def _take(self, total: int, kind: SourceKind, one_merchant: bool) -> list[Payment]:
+        payments = await self.stock.take(total, kind)
+        if one_merchant:
+            return [replace(payment, merchant=self.stock.merchants[0]) for payment in payments]
+        return payments
+
+    async def _send(
+        self, payments: list[Payment], wire: str, in_flight: int, per_second: float | None, kind: SourceKind
+    ) -> Outcome:
+        iso8583 = wire == "iso8583"
+        job = Job(
+            wire="iso8583" if iso8583 else "rest",
+            port=self.platform.acquirer_port if iso8583 else self.platform.rest_port,
+            connections=_CONNECTIONS if iso8583 else _REST_CONNECTIONS,
+            in_flight=in_flight if iso8583 else 1,
+            per_second=per_second,
+            warm_up_s=_WARM_UP_S,
+            seconds=_SECONDS,
+            messages=iso8583_messages(payments) if iso8583 else rest_payments(payments, self.stock.token),
+        )
+        outcome = await generate(job)
+        self.stock.give_back(payments[outcome.sent :], kind)
+        return outcome
+
+    async def stored(self) -> int:
+        """Authorizations in the database."""
+        async with self.stock.database.connection() as conn:
+            return int(await conn.fetchval("select count(*) from authorizations"))
+
+    # the others ------------------------------------------------------------------------------------------
+
+    async def single(self) -> Measured:
+        """One request at a time on one connection."""
+        payments = await self.stock.take(_SINGLE_REQUESTS)
+        rows = await self.stored()
+        outcome = await generate(
+            Job(
+                wire="iso8583",
+                port=self.platform.acquirer_port,
+                connections=1,
+                in_flight=1,
+                per_second=None,
+                warm_up_s=0.2,
+                seconds=_SECONDS,
+                messages=iso8583_messages(payments),
+            )
+        )
+        self.stock.give_back(payments[outcome.sent :])
+        return Measured(
+            per_second=outcome.per_second, p50_ms=outcome.p50_ms, p99_ms=outcome.p99_ms, rows=rows
+        )
+
+    async def issue(self) -> Measured:
+        """`POST /v1/cards`, one number each."""
+        expected = int(self._fastest.get("issue", 4_000) * 1.4 * (_WARM_UP_S + _SECONDS))
+        outcome = await generate(
+            Job(
+                wire="rest",
+                port=self.platform.rest_port,
+                connections=_REST_CONNECTIONS,
+                in_flight=1,
+                per_second=None,
+                warm_up_s=_WARM_UP_S,
+                seconds=_SECONDS,
+                messages=rest_orders(self.stock.members, expected, self.stock.token),
+                expected=b'"state":"active"',
+            )
+        )
+        self._fastest["issue"] = outcome.per_second
+        return Measured(per_second=outcome.per_second, p50_ms=outcome.p50_ms, p99_ms=outcome.p99_ms)
+
+    async def issue_bulk(self) -> Measured:
+        """One order of many numbers, in one commit, through the service."""
+        began = time.perf_counter()
+        await self.stock.rooms.cards.issue(self.stock.order(), count=_BULK)
+        return Measured(per_second=_BULK / (time.perf_counter() - began))
+
+    async def start(self) -> Measured:
+        """From `obverse serve` over an empty directory to its first answer."""
+        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="start-") as folder:
+            data_dir = Path(folder)
+            data_dir.chmod(0o755)
+            seconds = await asyncio.to_thread(_seconds_to_first_answer, data_dir)
+        return Measured(p50_ms=seconds * 1000)
+
+
+def _seconds_to_first_answer(data_dir: Path) -> float:
+    began = time.perf_counter()
+    with Platform.started(data_dir, free_port()):
+        return time.perf_counter() - began
+
+
+def _hottest(payments: list[Payment]) -> float:
+    touched = Counter(payment.account for payment in payments)
+    touched.update(payment.merchant.account_id for payment in payments)
+    return touched.most_common(1)[0][1] / len(payments) if payments else 0.0
+
+
+MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[Measured]]]] = {
+    "on_us_iso8583": lambda bench: bench.payments_at_peak("on_us_iso8583"),
+    "one_merchant": lambda bench: bench.payments_at_peak("one_merchant", one_merchant=True),
+    "on_us_rest": lambda bench: bench.payments_at_peak("on_us_rest", wire="rest"),
+    "off_us": lambda bench: bench.payments_at_peak(
+        "off_us", kind=SourceKind.LINKED_CARD, in_flight=_OFF_US_IN_FLIGHT
+    ),
+    "single": Bench.single,
+    "issue": Bench.issue,
+    "issue_bulk": Bench.issue_bulk,
+    "start": Bench.start,
+}

@@ -1,0 +1,181 @@
+"""What the loads use up: members, merchants, and a fresh one-time card for every payment.
+
+Members are stored in sets (registering thousands through the door would take longer than the benchmark); cards
+are issued by the cards room itself, with real numbers, and revealed here, where the key file is.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from bench.card_company import real_cards
+from bench.messages import AMOUNT_MINOR, Payment
+from obverse.access import Scope
+from obverse.bootstrap import Rooms, join_rooms, open_database, open_vault
+from obverse.cards import Controls, Order
+from obverse.kit.clock import Clock
+from obverse.kit.database import Connection, Database
+from obverse.kit.ids import AccountId, MemberId, NewId, PartitionId, SourceId, VaultCardId, uuid7_source
+from obverse.kit.money import KRW, Money
+from obverse.kit.secret import Secret
+from obverse.kit.settings import Settings
+from obverse.ledger import repository as ledger
+from obverse.members import Member, Standing
+from obverse.merchants import Merchant
+from obverse.vault import Vault
+from obverse.wallet import Source, SourceKind, SourceState
+from obverse.wallet import repository as wallet
+from obverse.wallet.rules import card_company_account, credit_account
+
+MEMBERS: Final = 4_000
+MERCHANTS: Final = 50
+_ACQUIRER: Final = "410001"
+_CREDIT: Final = Money(10**11, KRW)
+_P0: Final = PartitionId(0)
+_AT_ONCE: Final = 8
+"""Orders under way at the same time."""
+
+# No one-time card of a benchmark is spent by two payments, and no member signs in.
+_INSERT_MEMBERS: Final = """
+insert into members (id, partition_id, identity_hash, password_hash, address_sealed, address_key, standing,
+    created_at)
+select id, 0, uuid_send(id), '', '', 1, 'good', $2 from unnest($1::uuid[]) as id
+"""
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Members who pay by one kind of source, and their cards not yet used."""
+
+    members: Sequence[Member]
+    sources: Sequence[Source]
+    unused: list[Payment]
+
+
+class Stock:
+    """Made by `opened`."""
+
+    def __init__(self, rooms: Rooms, database: Database, vault: Vault, clock: Clock) -> None:
+        self.rooms = rooms
+        self.database = database
+        self.merchants: Sequence[Merchant] = ()
+        self.token = Secret("")
+        """An API key that may ask for payments and cards of anybody."""
+        self._vault = vault
+        self._clock = clock
+        self._new_id: NewId = uuid7_source(clock.now_ms, os.urandom)
+        self._rng = Random(1)
+        self._pools: dict[SourceKind, _Pool] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: Settings) -> AsyncIterator["Stock"]:
+        """Join the rooms over the database that the platform will use, and fill in members and merchants."""
+        clock = Clock()
+        async with open_database(settings) as (database, _):
+            vault = await open_vault(settings, database)
+            rooms = join_rooms(settings, database, vault, clock)
+            stock = cls(rooms, database, vault, clock)
+            await stock._prepare()
+            yield stock
+            await rooms.bureau.close()
+
+    async def _prepare(self) -> None:
+        self.merchants = [
+            await self.rooms.merchants.onboard(f"Shop {n}", "5732", _ACQUIRER, f"SHOP{n:011d}", [f"T{n:07d}"])
+            for n in range(MERCHANTS)
+        ]
+        _, self.token = await self.rooms.access.create("bench", {Scope.PAYMENTS, Scope.CARDS})
+        async with self.database.transaction() as conn:
+            self._pools[SourceKind.CREDIT_LINE] = await self._add_credit_members(conn)
+        async with self.database.transaction() as conn:
+            self._pools[SourceKind.LINKED_CARD] = await self._add_linked_members(conn)
+
+    async def _add_credit_members(self, conn: Connection) -> _Pool:
+        members = await self._add_members(conn, MEMBERS)
+        sources = [
+            self._source(m.id, SourceKind.CREDIT_LINE, AccountId(self._new_id()), None) for m in members
+        ]
+        await ledger.open_accounts(conn, [credit_account(source, _CREDIT) for source in sources])
+        await wallet.insert_sources(conn, sources)
+        return _Pool(members, sources, [])
+
+    async def _add_linked_members(self, conn: Connection) -> _Pool:
+        cards = real_cards(self._clock.now())
+        members = await self._add_members(conn, len(cards))
+        account = card_company_account(_P0, KRW)
+        await ledger.open_accounts(conn, [account])
+        sources = []
+        for member, card in zip(members, cards, strict=True):
+            year, month = 2000 + int(card.expiry[:2]), int(card.expiry[2:])
+            stored = await self._vault.store_card(conn, card.number, month, year, self._clock.now())
+            sources.append(self._source(member.id, SourceKind.LINKED_CARD, account.id, stored.id))
+        await wallet.insert_sources(conn, sources)
+        return _Pool(members, sources, [])
+
+    async def _add_members(self, conn: Connection, total: int) -> list[Member]:
+        now = self._clock.now()
+        members = [Member(MemberId(self._new_id()), _P0, Standing.GOOD, now) for _ in range(total)]
+        await conn.execute(_INSERT_MEMBERS, [member.id for member in members], now)
+        return members
+
+    def _source(
+        self, member_id: MemberId, kind: SourceKind, account_id: AccountId, card: VaultCardId | None
+    ) -> Source:
+        return Source(
+            id=SourceId(self._new_id()),
+            partition_id=_P0,
+            member_id=member_id,
+            kind=kind,
+            currency=KRW,
+            account_id=account_id,
+            vault_card_id=card,
+            state=SourceState.ACTIVE,
+            created_at=self._clock.now(),
+        )
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """Those with a credit line."""
+        return self._pools[SourceKind.CREDIT_LINE].members
+
+    def order(self) -> Order:
+        """An order of the first member, for issuing in bulk."""
+        pool = self._pools[SourceKind.CREDIT_LINE]
+        return Order(_P0, pool.members[0].id, KRW, Controls(), (pool.sources[0].id,))
+
+    async def take(self, total: int, kind: SourceKind = SourceKind.CREDIT_LINE) -> list[Payment]:
+        """`total` payments, each with a card of its own, spread over all members and merchants."""
+        pool = self._pools[kind]
+        if len(pool.unused) < total:
+            per_member = -(-(total - len(pool.unused)) // len(pool.members))
+            await self._issue(pool, per_member)
+        taken, pool.unused = pool.unused[:total], pool.unused[total:]
+        return taken
+
+    def give_back(self, payments: Sequence[Payment], kind: SourceKind = SourceKind.CREDIT_LINE) -> None:
+        """What was not sent is kept for the next load."""
+        self._pools[kind].unused.extend(payments)
+
+    async def _issue(self, pool: _Pool, per_member: int) -> None:
+        waiting = list(zip(pool.members, pool.sources, strict=True))
+        fresh: list[Payment] = []
+
+        async def issue_all() -> None:
+            while waiting:
+                member, source = waiting.pop()
+                order = Order(_P0, member.id, KRW, Controls(amount_limit_minor=AMOUNT_MINOR), (source.id,))
+                issued = await self.rooms.cards.issue(order, count=per_member)
+                for card in issued.cards:
+                    face = self.rooms.cards.reveal(card)
+                    merchant = self._rng.choice(self.merchants)
+                    account = source.account_id if pool.sources[0].vault_card_id is None else source.id
+                    fresh.append(Payment(face.number, face.expiry, face.cvv, account, merchant))
+
+        await asyncio.gather(*[issue_all() for _ in range(_AT_ONCE)])
+        self._rng.shuffle(fresh)
+        pool.unused.extend(fresh)

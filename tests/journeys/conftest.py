@@ -1,0 +1,32 @@
+"""The whole platform and all partners, in processes of their own, on free ports."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from tests.conftest import on_database
+
+from obverse.cli.demo.identities import settle_in
+from obverse.cli.demo.stack import standing
+from obverse.cli.journeys import Places
+from obverse.kit.secret import Secret
+from obverse.kit.settings import Settings
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def places(
+    postgres_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Places]:
+    name = f"obverse_journeys_{uuid4().hex}"
+    folder: Path = tmp_path_factory.mktemp("journeys")
+    conn = await asyncpg.connect(postgres_url)
+    await conn.execute(f"create database {name} template {template_database}")
+    settings = Settings.load(data_dir=folder, database_url=Secret(on_database(postgres_url, name)))
+    async with standing(settings, free_ports=True) as found:
+        yield await settle_in(found, folder / "demo.json")
+    await conn.execute(f"drop database {name} with (force)")
+    await asyncio.wait_for(conn.close(), 5)
