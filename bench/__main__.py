@@ -6,8 +6,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -37,15 +37,13 @@ _FULL: Final = "full_tables"
 _REFERENCE: Final = "on_us_iso8583"
 
 
-async def bench(loads: Sequence[Load], console: Console) -> tuple[Results, str]:
+async def bench(loads: Sequence[Load], scratch: Path, console: Console) -> tuple[Results, str]:
     """Measure everything three times; returns the results, and how durable the database was."""
-    scratch = Path(tempfile.mkdtemp(prefix="obverse-bench-"))
-    scratch.chmod(0o755)  # the server's system user has to pass
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     server = EmbeddedPostgres(scratch)
     results = Results()
     try:
         url = await asyncio.to_thread(server.start)
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("preparing", total=_ROUNDS * (len(loads) + 1))
             tpcb = TpcB(postgres_binaries(server_home(scratch)[0]), url)
@@ -55,8 +53,6 @@ async def bench(loads: Sequence[Load], console: Console) -> tuple[Results, str]:
         return results, await _durability(url, scratch)
     finally:
         await asyncio.to_thread(server.stop)
-        shutil.rmtree((scratch / "postgres").resolve(), ignore_errors=True)
-        shutil.rmtree(scratch)
 
 
 @asynccontextmanager
@@ -65,7 +61,7 @@ async def _world(scratch: Path, url: Secret) -> AsyncIterator[Bench]:
     port = free_port()
     company = [sys.executable, "-m", "bench.card_company", str(port)]
     with running(company, scratch / "card_company.log", {}):
-        async with Stock.opened(Settings(data_dir=scratch)) as stock:
+        async with Stock.opened(Settings.load(data_dir=scratch)) as stock:
             await _run_sql(url, "analyze")
             with Platform.started(scratch, port) as platform:
                 yield Bench(platform, stock, scratch)
@@ -128,6 +124,17 @@ def _file_system(path: Path) -> str:
     return max(under, key=lambda mount: len(mount[1]))[2]
 
 
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for one run, into which the server's system user can look; nothing of it stays."""
+    with tempfile.TemporaryDirectory(prefix="obverse-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        # Where that user cannot get to this folder, the server's home is a link to one elsewhere.
+        shutil.rmtree((folder / "postgres").resolve(), ignore_errors=True)
+
+
 def _chosen(full: bool) -> list[Load]:
     wanted = [name for name in os.environ.get("LOADS", "").split(",") if name]
     unknown = set(wanted) - {load.name for load in LOADS}
@@ -147,10 +154,12 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="also with full tables; takes long")
     full = parser.parse_args().full
     console = Console()
+    for name in [name for name in os.environ if name.startswith("OBVERSE_")]:
+        del os.environ[name]  # what is measured is what a newcomer gets
     try:
         loads = _chosen(full)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            results, durability = runner.run(bench(loads, console))
+        with _scratch() as scratch, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            results, durability = runner.run(bench(loads, scratch, console))
     except (BenchFailed, ObverseError) as error:
         console.print(str(error), style="red", markup=False)
         return 1

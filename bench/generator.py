@@ -4,8 +4,8 @@ It shares the machine's cores with what it measures, so all it does while the cl
 messages were encoded before, and of an answer it reads the trace number and the response code where they are.
 
 Closed loop: every connection has a fixed number of requests in flight, and an answer is followed by the next
-request. Paced: requests fall due at a fixed rate whatever the answers do, and a latency counts from the moment
-at which its request was due, so that a stall is seen by all who had to wait for it.
+request. Paced: requests fall due at a fixed rate whatever the answers do, and a latency counts from the
+moment at which its request was due, so that a stall is seen by all who had to wait for it.
 """
 
 import asyncio
@@ -129,7 +129,7 @@ class _Caller(asyncio.Protocol):
 
     def fill(self, now: float, count: int) -> bool:
         """Send up to `count` requests; False if none could be sent."""
-        messages = []
+        messages: list[bytes] = []
         while len(messages) < count and self._free and (message := self._run.take(now)) is not None:
             self._free -= 1
             messages.append(message)
@@ -154,9 +154,8 @@ class _Iso8583Caller(_Caller):
             at = end
             answers += 1
             if frame[_ISO_BITMAP] != _APPROVED_BITMAP or frame[_ISO_CODE] != b"00":
-                return run.fail(
-                    f"not approved: {frame[2:22].decode('ascii', 'replace')}...{frame[84:].decode('ascii', 'replace')}"
-                )
+                answer = frame.decode("ascii", "replace")
+                return run.fail(f"{answer[2:22]} ... {answer[84:]}")  # without the card number
             run.answered(int(frame[_ISO_STAN]), now)
         self._rest = data[at:]
         self._free += answers
@@ -176,7 +175,7 @@ class _RestCaller(_Caller):
         self._rest += data
         head, found, body = self._rest.partition(b"\r\n\r\n")
         if not found or len(body) < _content_length(head):
-            return
+            return None
         if not self._rest.startswith(b"HTTP/1.1 201") or self._expected not in body:
             return self._run.fail(f"{head[:60]!r} {body[:300]!r}")
         now = self._run.loop.time()

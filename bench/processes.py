@@ -26,9 +26,8 @@ _POLL_S: Final = 0.005
 @contextlib.contextmanager
 def running(command: list[str], log: Path, settings: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run this until the block is left; it is asked to stop and waited for, whatever happens."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("OBVERSE_")}
     with open(log, "ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env={**clean, **settings})
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **settings})
     try:
         yield process
     finally:

@@ -130,7 +130,7 @@ def reach(load: Load) -> str:
 
 
 def cells(results: Results, load: Load) -> list[str]:
-    """A load's row: name, per second, ratio, reach, p50, p99, batch, rows, hottest account."""
+    """A load's row under `HEADINGS`."""
     line = results.line(load)
     rows, hottest = results.median(load.name, "rows"), results.median(load.name, "hottest")
     return [
@@ -154,8 +154,8 @@ HEADINGS: Final = (
     "p50 ms",
     "p99 ms",
     "batch",
-    "payments stored",
-    "hottest account",
+    "stored",
+    "hottest",
 )
 
 
@@ -166,10 +166,11 @@ def _shown(value: object, form: str) -> str:
 def print_table(console: Console, results: Results, loads: Sequence[Load], durability: str) -> None:
     """All loads at a glance; what fell short is red."""
     tpcb = f"{median(results.tpcb):,.0f}" if results.tpcb else "not taken"
-    table = Table(title=f"pgbench TPC-B: {tpcb} per second. {durability}", title_justify="left")
+    table = Table(caption="stored: payments in the tables; hottest: its share of all", caption_justify="left")
     for n, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="left" if n in (0, 3) else "right")
+        table.add_column(heading, justify="left" if n in (0, 3) else "right", no_wrap=n == 0)
     for load in loads:
         short = any(share < 1 for share in results.shares(load).values())
         table.add_row(*cells(results, load), style="red" if short else None)
+    console.print(f"pgbench TPC-B: {tpcb} per second. {durability}", highlight=False)
     console.print(table)

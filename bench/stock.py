@@ -1,7 +1,7 @@
 """What the loads use up: members, merchants, and a fresh one-time card for every payment.
 
-Members are stored in sets (registering thousands through the door would take longer than the benchmark); cards
-are issued by the cards room itself, with real numbers, and revealed here, where the key file is.
+Members are stored in sets (registering thousands through the door would take longer than the benchmark);
+cards are issued by the cards room itself, with real numbers, and revealed here, where the key file is.
 """
 
 import asyncio

@@ -23,6 +23,14 @@ create table platform_clock (
 );
 insert into platform_clock default values;
 
+-- What may never change once there are cards: every number depends on it.
+create table platform_constants (
+    only_row boolean primary key default true check (only_row),
+    bin char(6) not null,
+    partitions smallint not null check (partitions between 1 and 100),
+    currency char(3) not null
+);
+
 -- members ---------------------------------------------------------------------------------------------------
 create table members (
     id uuid primary key,

@@ -26,7 +26,7 @@ from obverse.doors.rest.server import RestDoor
 from obverse.kit import events, telemetry
 from obverse.kit.clock import Clock, ClockFollower
 from obverse.kit.database import Connection, Database
-from obverse.kit.database.checks import check_server
+from obverse.kit.database.checks import check_constants, check_server
 from obverse.kit.database.embedded import EmbeddedPostgres
 from obverse.kit.database.migrating import migrate
 from obverse.kit.errors import CannotStart, Unavailable
@@ -74,6 +74,7 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[Database, Emb
         )
         async with database:
             await check_server(database)
+            await check_constants(database, settings)
             yield database, embedded
     finally:
         if embedded is not None:

@@ -6,9 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from tests.factories.iso8583 import wire
+
 from obverse.networks.iso8583.codec import Fields, decode
 from obverse.networks.iso8583.framing import FrameReader
-from tests.factories.iso8583 import wire
 
 HOST = "127.0.0.1"
 _MATCHING = ("7", "11", "37")

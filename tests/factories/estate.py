@@ -4,6 +4,7 @@ It is put into the database by the rooms themselves, in the test's own process; 
 the database and the key file, and are only ever asked through their doors.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,10 +15,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.factories.callers import HOST, http_request
+from tests.factories.iso8583 import purchase
+from tests.factories.ledger import P0
+from tests.factories.members import an_application
+from tests.factories.merchants import a_merchant
+from tests.factories.wallet import House, a_member_with_credit_line, build_house, card_details
+
 from obverse.access import Access, ApiKey, Scope
 from obverse.cards import CardFace, Controls, Order
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
+from obverse.kit.database.embedded import EmbeddedPostgres
+from obverse.kit.database.migrating import migrate
 from obverse.kit.ids import uuid7_source
 from obverse.kit.money import KRW
 from obverse.kit.secret import Secret
@@ -30,12 +40,6 @@ from obverse.sandbox.card_company.cards import make_card
 from obverse.sandbox.faults import FaultMenu
 from obverse.sandbox.trace import Trace
 from obverse.wallet import Source
-from tests.factories.callers import HOST, http_request
-from tests.factories.iso8583 import purchase
-from tests.factories.ledger import P0
-from tests.factories.members import an_application
-from tests.factories.merchants import a_merchant
-from tests.factories.wallet import House, a_member_with_credit_line, build_house, card_details
 
 AMOUNT_MINOR = 1_000
 BOTTOMLESS = 10**11
@@ -80,9 +84,7 @@ class Estate:
         _, (source,) = await self.house.wallet.register(an_application(), details, credit=False)
         return await self.cards_on(source, number), real
 
-    async def cards_on(
-        self, source: Source, number: int, controls: Controls | None = None
-    ) -> list[CardFace]:
+    async def cards_on(self, source: Source, number: int, controls: Controls | None = None) -> list[CardFace]:
         order = Order(source.partition_id, source.member_id, KRW, controls or Controls(), (source.id,))
         issued = await self.house.cards.issue(order, count=number)
         return [self.house.cards.reveal(card) for card in issued.cards]
@@ -153,8 +155,15 @@ async def an_estate(database_url: str, folder: Path) -> AsyncIterator[Estate]:
             shop = await a_merchant(house.merchants)
             access = Access(database, house.vault, clock, new_id, os.urandom)
             key, token = await access.create("shop", frozenset({Scope.PAYMENTS}), shop.id)
-            yield Estate(
-                house, shop, key, token.reveal(), folder / "keys.json", database_url, company
-            )
+            yield Estate(house, shop, key, token.reveal(), folder / "keys.json", database_url, company)
     finally:
         await company.stop()
+
+
+@asynccontextmanager
+async def an_estate_on(server: EmbeddedPostgres, folder: Path) -> AsyncIterator[Estate]:
+    """The same on a server of the test's own, whose first database it takes."""
+    url = await asyncio.to_thread(server.start)
+    await migrate(url)
+    async with an_estate(url.reveal(), folder) as estate:
+        yield estate

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -46,17 +46,21 @@ class PlatformProcess:
 
     async def start(self) -> None:
         """Start, and return once both doors are open."""
+        process, said_before = self._spawn()
+        deadline = time.monotonic() + _START_SECONDS_MAX
+        while (up := _UP.search(self.stdout.read_text()[said_before:])) is None:
+            assert process.poll() is None, f"it ended while starting: {self.stderr.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, "it does not start"
+            await asyncio.sleep(0.02)
+        self.rest_port, self.acquirer_port = int(up[1]), int(up[2])
+
+    def _spawn(self) -> tuple[subprocess.Popen[bytes], int]:
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
             said_before = out.tell()
             self._process = subprocess.Popen(
                 obverse("serve"), env=self._environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err
             )
-        deadline = time.monotonic() + _START_SECONDS_MAX
-        while (up := _UP.search(self.stdout.read_text()[said_before:])) is None:
-            assert self._process.poll() is None, f"it ended while starting: {self.stderr.read_text()[-3000:]}"
-            assert time.monotonic() < deadline, "it does not start"
-            await asyncio.sleep(0.02)
-        self.rest_port, self.acquirer_port = int(up[1]), int(up[2])
+        return self._process, said_before
 
     def kill(self) -> None:
         """kill -9, and wait until nothing is left of it."""
@@ -95,26 +99,54 @@ async def running(folder: Path, settings: Mapping[str, object]) -> AsyncIterator
 
 
 def kill_postgres(server: EmbeddedPostgres) -> None:
-    """kill -9 every process of this server: the postmaster first, so that it starts no new children."""
+    """kill -9 every process of this server; returns when the postmaster, stopped first, is gone."""
+    postmaster = freeze_postgres(server)
+    for process in [*_children(postmaster), postmaster]:
+        _signal(process, signal.SIGKILL)
+    _wait_until_gone(server, postmaster)
+
+
+def stop_postgres(server: EmbeddedPostgres) -> None:
+    """Shut this server down as an operator does, whoever is connected to it."""
     postmaster = server.pid
-    assert postmaster is not None, "there is no server to kill"
+    assert postmaster is not None, "there is no server to stop"
+    os.kill(postmaster, signal.SIGINT)
+    _wait_until_gone(server, postmaster)
+
+
+def freeze_postgres(server: EmbeddedPostgres) -> int:
+    """Let no process of this server do anything: connections stay open and nothing is answered."""
+    postmaster = server.pid
+    assert postmaster is not None, "there is no server to freeze"
     os.kill(postmaster, signal.SIGSTOP)
-    for child in list(_children(postmaster)):
-        _kill(child)
-    _kill(postmaster)
+    for child in _children(postmaster):
+        _signal(child, signal.SIGSTOP)
+    return postmaster
 
 
-def _kill(pid: int) -> None:
+def thaw_postgres(postmaster: int) -> None:
+    """Let a frozen server go on."""
+    for process in [*_children(postmaster), postmaster]:
+        _signal(process, signal.SIGCONT)
+
+
+def _wait_until_gone(server: EmbeddedPostgres, postmaster: int) -> None:
+    deadline = time.monotonic() + _STOP_SECONDS_MAX
+    while server.pid == postmaster:
+        assert time.monotonic() < deadline, "it does not end"
+        time.sleep(0.005)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         return  # it has ended by itself meanwhile
 
 
-def _children(pid: int) -> Iterator[int]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _parent_of(entry) == pid:
-            yield int(entry.name)
+def _children(pid: int) -> list[int]:
+    entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [int(entry.name) for entry in entries if _parent_of(entry) == pid]
 
 
 def _parent_of(entry: Path) -> int | None:

@@ -1,17 +1,20 @@
-"""Load with a memory: shoppers pay through both doors, through kills and outages, and note what they are told."""
+"""Load with a memory: shoppers pay at both doors, through kills and outages, and note what they are told."""
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
+from random import Random
 
-from obverse.cards import CardFace
-from obverse.networks.iso8583.codec import Fields
 from tests.factories.callers import AcquirerLine, HungUp, RestLine
 from tests.factories.estate import Estate
 from tests.factories.platform import PlatformProcess
+
+from obverse.cards import CardFace
+from obverse.networks.iso8583.codec import Fields
+from obverse.sandbox.faults import Fault, FaultRule, MessageKind
 
 ANSWER_SECONDS_MAX = 10.0
 """Within this a door that is up has answered, whatever is broken behind it."""
@@ -20,6 +23,7 @@ FINAL_SECONDS_MAX = 60.0
 """P7: within this after recovery every request has a final answer."""
 
 MALFUNCTION, IN_PROGRESS = "96", "09"
+_LINES = 24
 _keys = count(1)
 
 
@@ -76,9 +80,8 @@ class Shoppers:
         """Wait for this many more final answers."""
         await self.until(lambda: self.answered, self.answered + number)
 
-    async def until(self, counter: "Iterator[int] | object", wanted: int) -> None:
+    async def until(self, counter: Callable[[], int], wanted: int) -> None:
         """Wait until a counter of these shoppers has got there; fails as soon as a shopper does."""
-        assert callable(counter)
         deadline = time.monotonic() + FINAL_SECONDS_MAX
         while counter() < wanted:
             for task in self._tasks:
@@ -86,6 +89,11 @@ class Shoppers:
                     task.result()
             assert time.monotonic() < deadline, f"{counter()} of {wanted} after {FINAL_SECONDS_MAX} s"
             await asyncio.sleep(0.002)
+
+    async def until_both_doors_refuse(self) -> None:
+        """Wait for as many 503 at the one door, and 96 at the other, as there are lines."""
+        await self.until(lambda: self.unavailable, self.unavailable + _LINES // 2)
+        await self.until(lambda: self.malfunctions, self.malfunctions + _LINES // 2)
 
     async def stop(self) -> None:
         """No new payments; then ask for every one that got no answer, until each has its final one (P7)."""
@@ -167,7 +175,7 @@ class Shoppers:
             if line is not None:
                 await self._ask(line, payment)
                 line.close()
-            await asyncio.sleep(0.05 if payment.is_open else 0)
+            await asyncio.sleep(0.02)
 
     # what they want ----------------------------------------------------------------------------------------
 
@@ -192,9 +200,28 @@ class Shoppers:
 
     def _online_payment(self, face: CardFace) -> Payment:
         name = f"order {next(_keys)}"
-        return Payment(
-            f"rest:{self._estate.key.id.hex}:{name}", None, self._estate.rest_payment(face, name)
-        )
+        return Payment(f"rest:{self._estate.key.id.hex}:{name}", None, self._estate.rest_payment(face, name))
+
+
+async def shoppers_at(estate: Estate, platform: PlatformProcess) -> Shoppers:
+    """Two of three pay on credit, one of three with a real card whose company sometimes says nothing."""
+    on_us = await estate.on_us_cards(4_000)
+    off_us, _ = await estate.off_us_cards(2_000)
+    faces = on_us + off_us
+    Random(4).shuffle(faces)
+    await estate.card_company.set_fault(MessageKind.AUTHORIZATION, FaultRule(Fault.SILENT, chance=0.01))
+    shoppers = Shoppers(estate, platform, faces)
+    shoppers.start(_LINES)
+    return shoppers
+
+
+async def all_is_well_after(estate: Estate, shoppers: Shoppers) -> None:
+    """Everybody has a final answer, and everything that was ever answered is still so, to the won."""
+    await shoppers.stop()
+    await drained(estate)
+    await history_is_kept(estate, shoppers.payments)
+    await card_company_agrees(estate)
+    assert {told.approved for p in shoppers.payments for told in p.told} == {True, False}
 
 
 # afterwards ----------------------------------------------------------------------------------------------

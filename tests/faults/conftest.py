@@ -1,11 +1,15 @@
 """What tests with the platform as a child process share."""
 
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from tests.factories.estate import Estate, an_estate
 from tests.factories.platform import PlatformProcess, running
+
+from obverse.kit.database.embedded import EmbeddedPostgres
 
 
 @pytest.fixture
@@ -20,3 +24,14 @@ async def platform(estate: Estate, tmp_path: Path) -> AsyncIterator[PlatformProc
     """One platform process over the estate, both doors open."""
     async with running(tmp_path / "platform", estate.settings(tmp_path / "data")) as platform:
         yield platform
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL that this test may kill; no other test uses it."""
+    folder = Path(tempfile.mkdtemp(prefix="obverse-test-"))
+    folder.chmod(0o755)  # root's tests run PostgreSQL as another user
+    server = EmbeddedPostgres(folder, settings={"shared_buffers": "64MB", "min_wal_size": "80MB"})
+    yield server
+    server.stop()
+    shutil.rmtree(folder)

@@ -25,7 +25,13 @@ async def places(
     folder: Path = tmp_path_factory.mktemp("journeys")
     conn = await asyncpg.connect(postgres_url)
     await conn.execute(f"create database {name} template {template_database}")
-    settings = Settings.load(data_dir=folder, database_url=Secret(on_database(postgres_url, name)))
+    settings = Settings.load(
+        data_dir=folder,
+        database_url=Secret(on_database(postgres_url, name)),
+        rest_port=0,
+        acquirer_port=0,
+        card_company_port=0,
+    )
     async with standing(settings, free_ports=True) as found:
         yield await settle_in(found, folder / "demo.json")
     await conn.execute(f"drop database {name} with (force)")

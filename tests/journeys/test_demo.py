@@ -1,4 +1,4 @@
-"""`obverse demo` and `obverse journeys` as a newcomer runs them: with an embedded PostgreSQL, as processes."""
+"""`obverse demo` and `obverse journeys` as a newcomer runs them: as processes, with their own PostgreSQL."""
 
 import asyncio
 import json
@@ -15,8 +15,6 @@ from typing import Any
 import httpx
 import pytest
 from tests.factories.waiting import eventually
-
-from obverse.kit.database.embedded import EmbeddedPostgres
 
 UP = "Ctrl-C stops everything."
 START_SECONDS_MAX = 100
@@ -69,9 +67,15 @@ async def read_until(process: Process, text: str) -> str:
     return printed
 
 
+def postgres_lives(data_dir: Path) -> bool:
+    """Whether the server of this data directory runs; it does not inherit our environment."""
+    pid_file = data_dir / "postgres" / "data" / "postmaster.pid"
+    return pid_file.exists() and Path("/proc", pid_file.read_text().split("\n")[0]).exists()
+
+
 def left_over(data_dir: Path) -> list[str]:
     """Processes that work on this data directory, PostgreSQL included."""
-    found = ["postgres"] if (data_dir / "postgres").exists() and EmbeddedPostgres(data_dir).pid else []
+    found = ["PostgreSQL"] if postgres_lives(data_dir) else []
     for process in Path("/proc").iterdir():
         try:
             if process.name.isdigit() and str(data_dir).encode() in (process / "environ").read_bytes():
@@ -148,13 +152,12 @@ async def test_journeys_start_what_they_need_and_exit(start: Callable[..., Any],
 async def test_a_taken_port_is_one_clear_line(start: Callable[..., Any], data_dir: Path, door: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        # Were every port free but this one, only this one could be complained about.
-        demo = await start("demo", **{f"OBVERSE_{door.upper()}_PORT": port})
+        demo = await start("demo", "--free-ports", **{f"OBVERSE_{door.upper()}_PORT": port})
         printed, _ = await asyncio.wait_for(demo.communicate(), START_SECONDS_MAX)
     lines = printed.decode().strip().splitlines()
     assert demo.returncode == 2
     assert len(lines) == 2
-    assert "cannot listen on 127.0.0.1:" in lines[1]
+    assert f"cannot listen on 127.0.0.1:{port}" in lines[1]
     assert left_over(data_dir) == []
 
 

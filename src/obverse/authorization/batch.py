@@ -144,7 +144,7 @@ class Batch:
         request = command.request
         earlier = self._by_key.get(request.request_key)
         if earlier is not None:
-            return _repeated(self._by_id[earlier], command)
+            return self._authorize_again(command, self._by_id[earlier])
         known = self._known_card(command)
         decision = rules.authorize(request, known, self.books, now=self.now)
         approved = decision.decline is None
@@ -179,14 +179,22 @@ class Batch:
         self._by_key[authorization.request_key] = authorization.id
         self.inserted[authorization.id] = None
         if waits:
-            self.asks[authorization.id] = [
-                (leg.position, self._ask(command, leg))
-                for leg in authorization.legs
-                if leg.status is LegStatus.SENT
-            ]
+            self._note_asks(command, authorization)
         else:
             self.news.append((f"authorization.{authorization.status}", authorization))
         return authorization
+
+    def _authorize_again(self, command: Authorize, earlier: Authorization) -> Authorization:
+        """The first answer once more. A command that finds its own work had lost the answer to its commit,
+        not the commit, so its card companies have not been asked yet."""
+        if earlier.id == command.id and earlier.status is Status.PROCESSING:
+            self._note_asks(command, earlier)
+        return _repeated(earlier, command)
+
+    def _note_asks(self, command: Authorize, opened: Authorization) -> None:
+        self.asks[opened.id] = [
+            (leg.position, self._ask(command, leg)) for leg in opened.legs if leg.status is LegStatus.SENT
+        ]
 
     def _known_card(self, command: Authorize) -> KnownCard | None:
         card = next((self._cards[h] for h in command.number_hashes if h in self._cards), None)

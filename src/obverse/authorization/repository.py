@@ -38,7 +38,14 @@ select {_COLUMNS} from authorizations
 where partition_id = $1 and (id = any($2) or request_key = any($3)) order by id for update
 """
 
-BY_KEY: Final = f"select {_COLUMNS} from authorizations where partition_id = $1 and request_key = any($2)"
+# One look-up in the unique index per key, whatever the planner believes: with `= any` a plan made while the table
+# was small goes on reading all of it, for every batch. The `limit` keeps the subquery from being flattened.
+BY_KEY: Final = f"""
+select {_COLUMNS} from unnest($2::text[]) as asked (key)
+cross join lateral (
+    select * from authorizations where partition_id = $1 and request_key = asked.key limit 1
+) as earlier
+"""
 
 BY_ID: Final = f"select {_COLUMNS} from authorizations where partition_id = any($1) and id = $2"
 

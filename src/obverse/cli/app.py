@@ -34,7 +34,7 @@ def serve() -> None:
 
 @app.command()
 def demo(
-    free_ports: Annotated[bool, typer.Option(help="Take any free ports instead of the usual ones.")] = False,
+    free_ports: Annotated[bool, typer.Option(help="Any free ports but those in OBVERSE_*_PORT.")] = False,
 ) -> None:
     """Bring up platform and sandbox partners, walk the journeys, stay up until Ctrl-C."""
     from obverse.cli.demo import demo

@@ -47,7 +47,7 @@ class Secret:
 
 
 class Sealed(NamedTuple):
-    """A `Secret` as the vault gives it back for storing: ciphertext (nonce first, tag last) and key version."""
+    """A `Secret` as the vault gives it back for storing: key version, and nonce, ciphertext, tag in one."""
 
     key_version: int
     ciphertext: bytes

@@ -8,13 +8,13 @@ from typing import Final, Protocol
 
 from obverse.kit.clock import Clock
 from obverse.kit.errors import CannotStart
+from obverse.kit.http_server import HttpServer
 from obverse.sandbox.card_company import Book, CardCompany, make_cards
 from obverse.sandbox.clearing_house import NAME as HOUSE
 from obverse.sandbox.clearing_house import ClearingHouse, Route
 from obverse.sandbox.control import Partners, create_app
 from obverse.sandbox.credit_bureau import CreditBureau
 from obverse.sandbox.faults import FaultMenu
-from obverse.sandbox.http import HttpServer
 from obverse.sandbox.mall import Mall, MallSite
 from obverse.sandbox.trace import Entry, Trace
 

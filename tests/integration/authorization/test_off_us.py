@@ -1,7 +1,10 @@
 """Payments for which a card company has to be asked."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine
@@ -9,6 +12,8 @@ from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine
 from obverse.authorization import Decline, Status
 from obverse.authorization.model import LegStatus
 from obverse.authorization.ports import LegAnswer, LegOutcome
+from obverse.kit.database import Connection
+from obverse.kit.errors import Unavailable
 
 
 async def held_minor(world: EngineWorld) -> int:
@@ -138,3 +143,23 @@ async def test_p08_a_reversal_while_the_card_company_is_asked_wins(world: Engine
     assert (await asking).status is Status.REVERSED
     assert await world.run_reversals() == 1
     assert await held_minor(world) == 0
+
+
+async def test_p07_a_commit_whose_acknowledgement_is_lost_is_taken_up_by_the_same_request(
+    world: EngineWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, face = await world.off_us_card()
+    transaction, commits = world.house.database.transaction, count()
+
+    @asynccontextmanager
+    async def transaction_whose_answer_is_lost() -> AsyncIterator[Connection]:
+        async with transaction() as conn:
+            yield conn
+        if next(commits) == 0:
+            raise Unavailable
+
+    monkeypatch.setattr(world.house.database, "transaction", transaction_whose_answer_is_lost)
+    answer = await world.engine.authorize(world.request(face))
+    assert (answer.status, answer.repeated) == (Status.APPROVED, False)
+    assert len(world.card_company.asked) == 1
+    assert await held_minor(world) == 34_000

@@ -10,10 +10,11 @@ import pytest
 from tests.conftest import on_database
 
 from obverse.kit.database import Database
-from obverse.kit.database.checks import check_server
+from obverse.kit.database.checks import check_constants, check_server
 from obverse.kit.database.migrating import migrate
 from obverse.kit.errors import CannotStart, Unavailable
 from obverse.kit.secret import Secret
+from obverse.kit.settings import Settings
 
 OPEN_TRANSACTIONS = """
 select count(*) from pg_stat_activity
@@ -170,3 +171,34 @@ async def test_migrations_from_zero_give_the_schema_whoever_runs_them_at_once(po
         await admin.close()
     assert revision == "0001"
     assert tables >= {"transfers", "accounts", "cards", "events", "pgqueuer", "platform_clock"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(lambda url: on_database(url, "no_such"), "does not exist", id="missing database"),
+        pytest.param(lambda url: url.replace("://", "://x", 1), "refuses us", id="unknown user"),
+        pytest.param(lambda url: "nonsense", "OBVERSE_DATABASE_URL is wrong", id="no address"),
+    ],
+)
+async def test_an_address_that_leads_nowhere_is_refused_in_one_line(
+    database_url: str, spoil: Callable[[str], str], said: str
+) -> None:
+    with pytest.raises(CannotStart, match=rf"^[^\n]*{said}[^\n]*$") as caught:
+        await migrate(Secret(spoil(database_url)))
+    assert (urlsplit(database_url).password or "-none-") not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"bin": "941013"}, {"partitions": 2}, {"currency": "USD"}],
+    ids=["bin", "partitions", "currency"],
+)
+async def test_settings_that_every_card_depends_on_cannot_change(
+    database: Database, other: dict[str, object]
+) -> None:
+    await check_constants(database, Settings.load())
+    await check_constants(database, Settings.load())
+    (name,) = other
+    with pytest.raises(CannotStart, match=f"OBVERSE_{name.upper()}="):
+        await check_constants(database, Settings.load(**other))

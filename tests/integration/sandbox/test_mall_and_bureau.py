@@ -14,7 +14,7 @@ from obverse.kit.clock import Clock
 from obverse.kit.errors import CannotStart
 from obverse.kit.secret import Secret
 from obverse.sandbox import Sandbox, SandboxSettings
-from obverse.sandbox.http import HttpServer
+from obverse.kit.http_server import HttpServer
 from obverse.sandbox.listener import Caller, Listener
 from obverse.sandbox.trace import Entry
 from obverse.sandbox.wire import Frame, answer_to

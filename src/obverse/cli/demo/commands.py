@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import SystemRandom
@@ -22,6 +22,7 @@ from obverse.sandbox import SandboxSettings
 from obverse.sandbox import run as run_sandbox
 
 FILE: Final = "demo.json"
+_PORTS: Final = ("rest_port", "acquirer_port", "card_company_port")
 
 
 async def demo(settings: Settings, *, free_ports: bool = False) -> int:
@@ -29,6 +30,8 @@ async def demo(settings: Settings, *, free_ports: bool = False) -> int:
     console = Console()
     with suppress(asyncio.CancelledError):
         _cancel_on_signals()
+        if free_ports:
+            settings = _on_free_ports(settings, keep=settings.model_fields_set)
         async with _settled(settings, console, free_ports=free_ports) as (found, places):
             failed = await _walk_all(places, console)
             _show_places(places, settings.data_dir / FILE, console)
@@ -47,7 +50,7 @@ async def journeys(settings: Settings) -> int:
         return 1 if await _walk_all(running, console) else 0
     _cancel_on_signals()
     try:
-        async with _settled(settings, console, free_ports=True) as (_, places):
+        async with _settled(_on_free_ports(settings), console, free_ports=True) as (_, places):
             return 1 if await _walk_all(places, console) else 0
     except asyncio.CancelledError:
         console.print("Stopped before the end; nothing is left running.")
@@ -67,6 +70,11 @@ async def sandbox(settings: Settings) -> int:
     with suppress(asyncio.CancelledError):
         await run_sandbox(partners)
     return 0
+
+
+def _on_free_ports(settings: Settings, keep: Collection[str] = ()) -> Settings:
+    """The same with any free ports, but for the ones to `keep`."""
+    return settings.model_copy(update={name: 0 for name in _PORTS if name not in keep})
 
 
 @asynccontextmanager

@@ -15,13 +15,7 @@ from obverse.kit.secret import Secret
 from obverse.kit.settings import Settings
 
 HOST: Final = "127.0.0.1"
-_ANY_PORTS: Final = {
-    "clearing_house_port": 0,
-    "card_company_port": 0,
-    "mall_port": 0,
-    "credit_bureau_port": 0,
-    "control_port": 0,
-}
+_ANY_PORTS: Final = dict.fromkeys(("card_company_port", "mall_port", "credit_bureau_port", "control_port"), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +40,27 @@ class Standing:
 async def standing(settings: Settings, *, free_ports: bool = False) -> AsyncIterator[Standing]:
     """Bring everything up; at the end, take it down in the opposite order.
 
-    `free_ports` takes any ports that are free, so that several can stand at once.
-    Raises `CannotStart` with one line.
+    The clearing house takes the port at which the platform expects its card company. `free_ports` is for the
+    partners that no setting names: any ports instead of the usual ones. Raises `CannotStart` with one line.
     """
     logs = _log_folder(settings.data_dir)
     options = {
         "provider_bin": settings.bin,
         "acquirer_host": settings.acquirer_host,
         "acquirer_port": settings.acquirer_port,
+        "clearing_house_port": settings.card_company_port,
         "clearing_house_timeout_s": settings.off_us_timeout_ms / 1000 + 2,
     }
     async with AsyncExitStack() as stack:
-        ports = _ANY_PORTS if free_ports else {"clearing_house_port": settings.card_company_port}
-        sandbox = Child("sandbox", logs / "sandbox.log", options=options | ports)
+        if free_ports:
+            options |= _ANY_PORTS
+        sandbox = Child("sandbox", logs / "sandbox.log", options=options)
         at = (await stack.enter_async_context(sandbox)).told
         environment = _environment(settings) | {
             "OBVERSE_CARD_COMPANY_HOST": HOST,
             "OBVERSE_CARD_COMPANY_PORT": str(at["clearing_house"]),
             "OBVERSE_CREDIT_BUREAU_URL": f"http://{HOST}:{at['credit_bureau']}",
         }
-        if free_ports:
-            environment |= {"OBVERSE_REST_PORT": "0", "OBVERSE_ACQUIRER_PORT": "0"}
         platform = Child("platform", logs / "platform.log", settings=environment)
         told = (await stack.enter_async_context(platform)).told
         found = Standing(

@@ -1,18 +1,12 @@
 """The app: every room's routes, one way in for bodies, one way out for refusals."""
 
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
-from litestar.handlers import HTTPRouteHandler
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import Method
 
-from obverse import __version__
 from obverse.doors.rest import (
     api_keys,
     cards,
@@ -28,9 +22,10 @@ from obverse.doors.rest import (
     sessions,
     simulate,
 )
-from obverse.doors.rest.auth import Everyone, Nobody
+from obverse.doors.rest.auth import Nobody
 from obverse.doors.rest.body import StrictJson
 from obverse.doors.rest.errors import on_defect, on_http_error, on_refusal
+from obverse.doors.rest.openapi import document_problems, openapi_config
 from obverse.doors.rest.request import DoorRequest
 from obverse.doors.rest.services import Services
 from obverse.doors.rest.tracing import before_send
@@ -55,7 +50,7 @@ ROOMS: Final = (
 
 def create_app(services: Services) -> Litestar:
     """Build the REST door over these services. The caller starts and stops what is behind them."""
-    return Litestar(
+    app = Litestar(
         route_handlers=list(chain.from_iterable(room.ROUTES for room in ROOMS)),
         state=State({"services": services}),
         dto=StrictJson,
@@ -68,35 +63,9 @@ def create_app(services: Services) -> Litestar:
         },
         before_request=Nobody(),
         before_send=[before_send],
-        openapi_config=_openapi(),
+        openapi_config=openapi_config(),
         logging_config=None,
         debug=False,
     )
-
-
-def _openapi() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Obverse",
-        version=__version__,
-        description="Pay anywhere without showing the shop your real card.",
-        use_handler_docstrings=True,
-        openapi_router=Router("/v1", route_handlers=[], before_request=Everyone(), include_in_schema=False),
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        components=Components(
-            security_schemes={
-                "bearer": SecurityScheme(
-                    type="http",
-                    scheme="bearer",
-                    description="An API key, a member's session token, or a recipient's holder token.",
-                )
-            }
-        ),
-        security=[{"bearer": []}],
-        operation_id_creator=_operation_id,
-    )
-
-
-def _operation_id(handler: HTTPRouteHandler, _: Method, path: list[Any]) -> str:
-    # A handler that answers at two addresses needs two names.
-    name = handler.handler_name
-    return f"{name}_alias" if "authorizations" in [str(part) for part in path] else name
+    document_problems(app.openapi_schema)
+    return app

@@ -45,7 +45,7 @@ _PAGE: Final = Template("""<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title API</title><link rel="stylesheet" href="/docs/style.css"></head><body>
 <h1>$title</h1>
-<p>$description Version $version. The same as <a href="/v1/openapi.json">OpenAPI 3.1</a>.</p>
+<p>$description Version $version. The same as <a href="/v1/openapi">OpenAPI 3.1</a>.</p>
 <nav aria-label="Rooms">$nav<a href="#problems">problems</a></nav>
 <p>Send <code>Authorization: Bearer ...</code> and JSON. Amounts are integers in minor units. Lists take
 <code>limit</code> and <code>after</code>. A POST that moves money takes an <code>Idempotency-Key</code>: the

@@ -175,6 +175,8 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         return on_defect(request, error)
     if isinstance(error, ValidationException):
         param = _param_of(error.extra)
+        if param == "data":
+            return problem(request, "invalid_request", "A JSON body is required.")
         detail = f"{param} is missing or not valid." if param else "The request is not valid."
         return problem(request, "invalid_request", detail, param)
     code, detail = _HTTP_CODES.get(error.status_code, ("invalid_request", "The request is not valid."))

@@ -68,7 +68,14 @@ async def migrate(url: Secret) -> None:
     try:
         conn = await asyncpg.connect(url.reveal())
     except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError) as error:
-        raise Unavailable("The database cannot be reached.") from error
+        raise Unavailable("The database cannot be reached. Start it, or set OBVERSE_DATABASE_URL.") from error
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise CannotStart(f"The database refuses us: {error}. Set OBVERSE_DATABASE_URL.") from error
+    except (asyncpg.ClientConfigurationError, ValueError):
+        # Not chained: the address holds a password.
+        raise CannotStart(
+            "OBVERSE_DATABASE_URL is wrong: it should look like postgresql://user:password@host/database."
+        ) from None
     try:
         if await _is_current(conn):
             return

@@ -13,8 +13,8 @@ from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from litestar.response import Response
 
+from obverse.kit.http_server import HttpServer
 from obverse.sandbox.faults import Fault, FaultMenu, MessageKind
-from obverse.sandbox.http import HttpServer
 from obverse.sandbox.trace import Trace
 
 Standing = Literal["good", "bad"]

@@ -11,9 +11,9 @@ from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 from msgspec import Meta
 
+from obverse.kit.http_server import HttpServer
 from obverse.kit.secret import Secret
 from obverse.sandbox.errors import SandboxError
-from obverse.sandbox.http import HttpServer
 from obverse.sandbox.mall.mall import Mall
 from obverse.sandbox.mall.model import Order, Road, UnknownOrder
 from obverse.sandbox.terminal.messages import CardEntry
