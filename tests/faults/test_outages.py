@@ -31,6 +31,7 @@ async def test_p07_without_postgresql_both_doors_refuse_in_time_and_recover_with
                     postmaster = freeze_postgres(own_server)
                 try:
                     await shoppers.until_both_doors_refuse()
+                    await shoppers.until_both_doors_refuse()
                     assert await health(platform.rest_port) == 503
                 finally:
                     if how == "stopped":

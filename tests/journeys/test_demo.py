@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all: setting up a database takes longest, and whatever comes first has to do it."""
-    folder = tmp_path_factory.mktemp("demo")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # PostgreSQL refuses to run as root, and the user it then runs as has to get here
-    return folder / ".obverse"
+def data_dir() -> Iterator[Path]:
+    """One for all: setting up a database takes longest, and whatever comes first has to do it.
+
+    Not below pytest's own folder: as root, PostgreSQL runs as another user, and every pytest that starts on this
+    machine takes that user's way into pytest's folder away.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="obverse-demo-"))
+    folder.chmod(0o755)
+    yield folder / ".obverse"
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -32,14 +32,15 @@ from obverse.authorization.model import (
     LegStatus,
     Status,
 )
+from obverse.authorization.movements import Movements
 from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
 from obverse.authorization.rules import CardUsage, KnownCard
 from obverse.cards.model import Card, CardUse
 from obverse.cards.rules import face_expiry
 from obverse.kit.errors import NotFound, ObverseError
-from obverse.kit.ids import AuthorizationId, CardId, NewId, PartitionId, SourceId, TransferId
-from obverse.kit.money import CurrencyCode, Money
-from obverse.ledger.model import Account, Transfer, TransferKind
+from obverse.kit.ids import AuthorizationId, CardId, NewId, PartitionId, SourceId
+from obverse.kit.money import Money
+from obverse.ledger.model import Account
 from obverse.ledger.rules import Books
 from obverse.wallet.model import Source
 
@@ -81,6 +82,7 @@ class Batch:
         self.partition_id = partition_id
         self.now = now
         self.books = Books(loaded.accounts)
+        self._movements = Movements(self.books, makers.new_id, now)
         self.inserted: dict[AuthorizationId, None] = {}
         self.updated: dict[AuthorizationId, None] = {}
         self.news: list[tuple[str, Authorization]] = []
@@ -211,7 +213,15 @@ class Batch:
 
     def _open_leg(self, command: Authorize, position: int, plan: LegPlan, *, waits: bool) -> Leg:
         off_us = rules.is_off_us(plan.kind)
-        leg = Leg(
+        transfer_id = None
+        if not off_us:
+            transfer_id = self._movements.take(
+                command.id,
+                command.request.amount.currency,
+                plan,
+                at_once=command.request.capture and not waits,
+            )
+        return Leg(
             position=position,
             source_id=plan.source_id,
             kind=plan.kind,
@@ -219,14 +229,9 @@ class Batch:
             status=LegStatus.SENT if off_us else LegStatus.HELD if waits else LegStatus.APPROVED,
             debit_account_id=plan.debit_account_id,
             credit_account_id=plan.credit_account_id,
-            transfer_id=None if off_us else TransferId(self.makers.new_id()),
+            transfer_id=transfer_id,
             network_ref=self.makers.new_network_ref() if off_us else None,
         )
-        if leg.transfer_id is not None:
-            at_once = command.request.capture and not waits
-            kind = TransferKind.POSTED if at_once else TransferKind.PENDING
-            self._enter(leg, command.request.amount.currency, command.id, kind, leg.transfer_id)
-        return leg
 
     def _ask(self, command: Authorize, leg: Leg) -> LegRequest:
         vault_card_id = self._sources[leg.source_id].vault_card_id
@@ -274,15 +279,18 @@ class Batch:
         approved = decline is None
         if leg.status is LegStatus.HELD:
             if not approved:
-                self._resolve(authorization, leg, TransferKind.VOID, leg.amount_minor, 0)
+                self._movements.void(authorization, leg)
             elif authorization.captured_at_once:
-                self._resolve(authorization, leg, TransferKind.POST, leg.amount_minor, 0)
+                self._movements.post(authorization, leg, leg.amount_minor)
             return replace(leg, status=LegStatus.APPROVED if approved else LegStatus.REVERSED)
         transfer_id = None
         if approved:
-            transfer_id = TransferId(self.makers.new_id())
-            kind = TransferKind.POSTED if authorization.captured_at_once else TransferKind.PENDING
-            self._enter(leg, authorization.amount.currency, authorization.id, kind, transfer_id)
+            transfer_id = self._movements.take(
+                authorization.id,
+                authorization.amount.currency,
+                leg,
+                at_once=authorization.captured_at_once,
+            )
         status = rules.leg_after(leg, answer, approved=approved)
         if status in (LegStatus.REVERSING, LegStatus.UNKNOWN):
             self.legs_to_reverse.append((authorization.id, leg.position))
@@ -329,7 +337,7 @@ class Batch:
     def _reverse(self, authorization: Authorization) -> Authorization:
         if authorization.status not in (Status.PROCESSING, Status.APPROVED):
             return authorization
-        parts = zip(authorization.legs, _captured_parts(authorization), strict=True)
+        parts = zip(authorization.legs, rules.captured_parts(authorization), strict=True)
         legs = [self._reverse_leg(authorization, leg, part) for leg, part in parts]
         spent = authorization.captured_minor or authorization.amount.amount_minor
         was_approved = authorization.status is Status.APPROVED
@@ -345,10 +353,10 @@ class Batch:
 
     def _reverse_leg(self, authorization: Authorization, leg: Leg, captured_minor: int) -> Leg:
         if leg.status in _HOLDS_MONEY:
-            if captured_minor == 0 and authorization.captured_minor == 0:
-                self._resolve(authorization, leg, TransferKind.VOID, leg.amount_minor, 0)
+            if authorization.captured_minor == 0:
+                self._movements.void(authorization, leg)
             elif captured_minor > 0:
-                self._return_captured(authorization, leg, captured_minor)
+                self._movements.give_back(authorization, leg, captured_minor)
         if not rules.is_off_us(leg.kind):
             return replace(leg, status=LegStatus.REVERSED)
         self.legs_to_reverse.append((authorization.id, leg.position))
@@ -382,11 +390,11 @@ class Batch:
         if wanted > authorized:
             raise CaptureTooLarge
         captured = replace(authorization, captured_minor=wanted)
-        for leg, part in zip(captured.legs, _captured_parts(captured), strict=True):
+        for leg, part in zip(captured.legs, rules.captured_parts(captured), strict=True):
             if part > 0:
-                self._resolve(captured, leg, TransferKind.POST, part, 0)
+                self._movements.post(captured, leg, part)
             if part < leg.amount_minor:
-                self._resolve(captured, leg, TransferKind.VOID, leg.amount_minor - part, part)
+                self._movements.void(captured, leg, posted_minor=part)
         self._spend_on_capture(captured)
         return self._update(captured, news="authorization.captured")
 
@@ -424,70 +432,9 @@ class Batch:
             self.news.append((news, authorization))
         return authorization
 
-    def _enter(
-        self, leg: Leg, currency: CurrencyCode, subject: AuthorizationId, kind: TransferKind, id_: TransferId
-    ) -> None:
-        self.books.enter(
-            Transfer(
-                id=id_,
-                kind=kind,
-                debit_account_id=leg.debit_account_id,
-                credit_account_id=leg.credit_account_id,
-                amount_minor=leg.amount_minor,
-                currency=currency,
-                subject_id=subject,
-                created_at=self.now,
-            )
-        )
-
-    def _resolve(
-        self, authorization: Authorization, leg: Leg, kind: TransferKind, amount_minor: int, before_minor: int
-    ) -> None:
-        self.books.enter(
-            Transfer(
-                id=TransferId(self.makers.new_id()),
-                kind=kind,
-                debit_account_id=leg.debit_account_id,
-                credit_account_id=leg.credit_account_id,
-                amount_minor=amount_minor,
-                currency=authorization.amount.currency,
-                subject_id=authorization.id,
-                created_at=self.now,
-                pending_id=leg.transfer_id,
-                pending_minor=leg.amount_minor,
-                resolved_before_minor=before_minor,
-            )
-        )
-
-    def _return_captured(self, authorization: Authorization, leg: Leg, amount_minor: int) -> None:
-        """Money that was final goes back by a transfer the other way round; the journal is never changed."""
-        self.books.enter(
-            Transfer(
-                id=TransferId(self.makers.new_id()),
-                kind=TransferKind.POSTED,
-                debit_account_id=leg.credit_account_id,
-                credit_account_id=leg.debit_account_id,
-                amount_minor=amount_minor,
-                currency=authorization.amount.currency,
-                subject_id=authorization.id,
-                created_at=self.now,
-            )
-        )
-
 
 def _repeated(earlier: Authorization, command: Authorize) -> Authorization:
     """The first answer to this request key, unless another payment hides behind the same key."""
     if earlier.fingerprint in (command.fingerprint, b""):
         return earlier
     return replace(earlier, status=Status.DECLINED, decline=Decline.KEY_REUSED, approval_code=None, legs=())
-
-
-def _captured_parts(authorization: Authorization) -> list[int]:
-    """How much of each leg was captured: a partial capture takes the legs in their order."""
-    rest = authorization.captured_minor
-    parts = []
-    for leg in authorization.legs:
-        part = min(rest, leg.amount_minor)
-        parts.append(part)
-        rest -= part
-    return parts

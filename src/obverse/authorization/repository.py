@@ -38,8 +38,8 @@ select {_COLUMNS} from authorizations
 where partition_id = $1 and (id = any($2) or request_key = any($3)) order by id for update
 """
 
-# One look-up in the unique index per key, whatever the planner believes: with `= any` a plan made while the table
-# was small goes on reading all of it, for every batch. The `limit` keeps the subquery from being flattened.
+# One look-up in the unique index per key, whatever the planner believes: with `= any` a plan made while the
+# table was small goes on reading all of it, for every batch. The `limit` keeps the subquery as it is.
 BY_KEY: Final = f"""
 select {_COLUMNS} from unnest($2::text[]) as asked (key)
 cross join lateral (

@@ -229,3 +229,14 @@ def capture(usage: CardUsage, released_minor: int, spent_on: SpentOn) -> None:
     usage.spent_minor -= released_minor
     if spent_on is SpentOn.CAPTURE and usage.uses_left > 0:
         usage.uses_left -= 1
+
+
+def captured_parts(authorization: Authorization) -> list[int]:
+    """How much of each leg was captured: a partial capture takes the legs in their order."""
+    rest = authorization.captured_minor
+    parts = []
+    for leg in authorization.legs:
+        part = min(rest, leg.amount_minor)
+        parts.append(part)
+        rest -= part
+    return parts

@@ -1,0 +1,141 @@
+"""What the docs show is what happens: the page, the examples, and every console block of docs/rest.md."""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.factories.members import PASSWORD
+from tests.factories.rest import RestHouse
+
+from obverse.doors.acquirer import AcquirerDoor
+from obverse.doors.rest.errors import PROBLEMS
+from obverse.doors.rest.server import RestDoor
+
+ROOT = Path(__file__).parents[3]
+REST_PAGE = (ROOT / "docs/rest.md").read_text()
+HELPERS = """
+set -eu
+field() { "$PYTHON" -c 'import json, sys
+found = json.load(sys.stdin)
+for step in sys.argv[1].split("."): found = found[step]
+print(found)' "$1"; }
+payment() { "$PYTHON" -c 'import json, sys
+face = json.load(open(sys.argv[1]))
+print(json.dumps({"card_number": face["number"], "amount": int(sys.argv[2]), "currency": sys.argv[3],
+    **{name: face[name] for name in ("exp_month", "exp_year", "cvv")}}))' "$@"; }
+"""
+
+
+@pytest.fixture
+async def demo(rest: RestHouse, tmp_path: Path) -> AsyncIterator[Path]:
+    """Both doors open, and a demo.json that says where."""
+    member = await rest.member()
+    shop = (await rest.client.get(f"/v1/merchants/{rest.merchant_id}", headers=rest.merchant)).json()
+    doors = RestDoor(rest.app), AcquirerDoor(rest.engine, rest.house.merchants, now=rest.house.clock.now)
+    async with AsyncExitStack() as stack:
+        for door in doors:
+            await door.start("127.0.0.1", 0)
+            stack.push_async_callback(door.stop)
+        told = {
+            "rest_url": f"http://127.0.0.1:{doors[0].port}",
+            "clearing_house": {"host": "127.0.0.1", "port": doors[1].port},
+            "api_key": rest.operator["Authorization"].removeprefix("Bearer "),
+            "members": [{"id": member.id, "password": PASSWORD.reveal()}],
+            "merchants": [{**shop, "api_key": rest.merchant["Authorization"].removeprefix("Bearer ")}],
+        }
+        file = tmp_path / "demo.json"
+        file.write_text(json.dumps(told))
+        yield file
+
+
+def read_json(file: Path) -> Any:
+    return json.loads(file.read_text())
+
+
+async def run(*command: str, folder: Path = ROOT, **environment: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "NO_PROXY": "*", **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, (out + err).decode()
+    return out.decode()
+
+
+async def test_the_purchase_with_curl_is_approved_repeated_and_declined(demo: Path) -> None:
+    printed = await run("sh", "examples/purchase_with_curl.sh", str(demo))
+
+    first, hit, second = printed.strip().split("\n")
+    assert json.loads(first)["status"] == "approved"
+    assert hit.strip() == "idempotency-hit: true"
+    assert json.loads(second)["status"] == "declined"
+
+
+async def test_the_purchase_at_a_till_is_approved_repeated_and_declined(demo: Path) -> None:
+    printed = await run(sys.executable, "examples/purchase_at_a_till.py", str(demo))
+
+    first, repeat, second = [line.split(": ")[1] for line in printed.strip().split("\n")]
+    assert re.fullmatch(r"00 [A-Z0-9]{6}", first)
+    assert repeat == first
+    assert second == "57"
+
+
+async def test_every_console_block_of_the_rest_page_does_what_it_shows(demo: Path, tmp_path: Path) -> None:
+    told = read_json(demo)
+    lines = "\n".join(re.findall(r"```console\n(.*?)```", REST_PAGE, re.DOTALL))
+    commands = [line[2:] for line in lines.splitlines() if line.startswith("$ ")]
+    shown = [line for line in lines.splitlines() if not line.startswith("$ ")]
+    script = HELPERS + "\n".join(commands)
+
+    printed = await run(
+        "sh",
+        "-c",
+        script,
+        folder=tmp_path,
+        URL=told["rest_url"],
+        KEY=told["api_key"],
+        SHOP=told["merchants"][0]["api_key"],
+        MEMBER=told["members"][0]["id"],
+        PASSWORD=told["members"][0]["password"],
+        PYTHON=sys.executable,
+    )
+
+    assert len(commands) > 8
+    assert [line.strip() for line in printed.strip().splitlines()] == [line for line in shown if line]
+
+
+async def test_the_docs_page_shows_every_operation_and_problem_and_asks_no_other_host(
+    rest: RestHouse,
+) -> None:
+    page = await rest.client.get("/docs")
+    style = await rest.client.get("/docs/style.css")
+    document = (await rest.client.get("/v1/openapi")).json()
+
+    assert document["openapi"].startswith("3.1")
+    for path in document["paths"]:
+        assert f"<code>{path}</code>" in page.text
+    for code in PROBLEMS:
+        assert f'id="{code}"' in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    own = str(rest.client.base_url).rstrip("/")
+    assert not re.findall(r"(?:https?:)?//(?!\s)[\w.]+", (page.text + style.text).replace(own, ""))
+    assert "<script" not in page.text
+
+
+async def test_every_operation_says_what_it_does_and_that_problems_are_problems(rest: RestHouse) -> None:
+    document = (await rest.client.get("/v1/openapi")).json()
+
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            assert operation["description"], (method, path)
+            refused = operation["responses"]["401"]["content"]
+            assert list(refused) == ["application/problem+json"]
