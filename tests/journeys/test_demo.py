@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 def data_dir() -> Iterator[Path]:
     """One for all: setting up a database takes longest, and whatever comes first has to do it.
 
-    Not below pytest's own folder: as root, PostgreSQL runs as another user, and every pytest that starts on this
-    machine takes that user's way into pytest's folder away.
+    Not below pytest's own folder: as root, PostgreSQL runs as another user, and every pytest that starts on
+    this machine takes that user's way into pytest's folder away.
     """
     folder = Path(tempfile.mkdtemp(prefix="obverse-demo-"))
     folder.chmod(0o755)

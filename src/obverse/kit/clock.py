@@ -17,6 +17,7 @@ from obverse.kit.errors import InvalidRequest, Unavailable
 _CHANNEL: Final = "obverse_clock"
 _POLL_SECONDS: Final = 1.0
 _STEP_MAX: Final = timedelta(days=3660)
+_OFFSET_MAX: Final = timedelta(days=36_500)
 _US: Final = timedelta(microseconds=1)
 
 _log = structlog.get_logger(__name__)
@@ -82,6 +83,8 @@ class ClockFollower:
             offset_us = await conn.fetchval(
                 "update platform_clock set offset_us = offset_us + $1 returning offset_us", by // _US
             )
+            if offset_us * _US > _OFFSET_MAX:
+                raise InvalidRequest(f"The clock stands {_OFFSET_MAX.days} days ahead at most.", "by")
             await conn.execute("select pg_notify($1, '')", _CHANNEL)
         self._take_over(offset_us)
         return self._clock.now()

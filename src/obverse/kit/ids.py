@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Final, NewType, Protocol
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
+
 from obverse.kit.errors import NotFound
 
 MemberId = NewType("MemberId", UUID)
@@ -41,7 +43,8 @@ def uuid7_source(now_ms: Callable[[], int], random_bytes: Callable[[int], bytes]
     def new_id() -> UUID:
         random = int.from_bytes(random_bytes(10), "big")
         value = (now_ms() & 0xFFFF_FFFF_FFFF) << 80 | random & 0x0FFF_3FFF_FFFF_FFFF_FFFF
-        return UUID(int=value | 0x7 << 76 | 0b10 << 62)
+        # The driver's own subclass: made, hashed and written to the wire several times faster.
+        return pgproto.UUID((value | 0x7 << 76 | 0b10 << 62).to_bytes(16, "big"))
 
     return new_id
 

@@ -1,8 +1,7 @@
-"""A REST door over a real database: one per test, or one for a module whose tests leave each other alone."""
+"""A REST door over a real database: one per module, whose tests bring members and merchants of their own."""
 
 import random
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -13,23 +12,15 @@ from tests.factories.rest import RestHouse, open_rest_house
 
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
-from obverse.kit.ids import NewId, uuid7_source
+from obverse.kit.ids import uuid7_source
 from obverse.kit.secret import Secret
 
 
-@pytest.fixture
-async def rest(
-    database: Database, tmp_path: Path, clock: Clock, new_id: NewId, random_bytes: Callable[[int], bytes]
-) -> AsyncIterator[RestHouse]:
-    async with open_rest_house(database, tmp_path, clock, new_id, random_bytes) as rest:
-        yield rest
-
-
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared_rest(
+async def rest(
     postgres_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RestHouse]:
-    """One house for a whole module, whose tests say `pytest.mark.asyncio(loop_scope="module")`."""
+    """Its tests say `pytest.mark.asyncio(loop_scope="module")`."""
     name = f"obverse_rest_{uuid4().hex}"
     server = await asyncpg.connect(postgres_url)
     await server.execute(f"create database {name} template {template_database}")

@@ -139,11 +139,6 @@ class Victim:
         )
 
 
-@pytest.fixture(scope="module")
-def rest(shared_rest: RestHouse) -> RestHouse:
-    return shared_rest
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def victim(rest: RestHouse) -> Victim:
     member = await rest.member()

@@ -21,11 +21,6 @@ PAYMENT: Final = {
 MISSING: Final = object()
 
 
-@pytest.fixture(scope="module")
-def rest(shared_rest: RestHouse) -> RestHouse:
-    return shared_rest
-
-
 def changed(**changes: Any) -> bytes:
     body = {k: v for k, v in {**PAYMENT, **changes}.items() if v is not MISSING}
     return json.dumps(body).encode()

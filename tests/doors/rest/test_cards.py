@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 from tests.factories.rest import RestHouse
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def test_a_card_shows_its_controls_and_never_its_number(rest: RestHouse) -> None:
     member = await rest.member()

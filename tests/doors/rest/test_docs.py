@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from tests.factories.members import PASSWORD
 from tests.factories.rest import RestHouse
 
@@ -17,6 +18,7 @@ from obverse.doors.acquirer import AcquirerDoor
 from obverse.doors.rest.errors import PROBLEMS
 from obverse.doors.rest.server import RestDoor
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).parents[3]
 REST_PAGE = (ROOT / "docs/rest.md").read_text()
 HELPERS = """
@@ -32,11 +34,12 @@ print(json.dumps({"card_number": face["number"], "amount": int(sys.argv[2]), "cu
 """
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def demo(rest: RestHouse, tmp_path: Path) -> AsyncIterator[Path]:
     """Both doors open, and a demo.json that says where."""
     member = await rest.member()
-    shop = (await rest.client.get(f"/v1/merchants/{rest.merchant_id}", headers=rest.merchant)).json()
+    merchant, key = await rest.another_merchant()
+    shop = (await rest.client.get(f"/v1/merchants/{merchant}", headers=key)).json()
     doors = RestDoor(rest.app), AcquirerDoor(rest.engine, rest.house.merchants, now=rest.house.clock.now)
     async with AsyncExitStack() as stack:
         for door in doors:
@@ -47,7 +50,7 @@ async def demo(rest: RestHouse, tmp_path: Path) -> AsyncIterator[Path]:
             "clearing_house": {"host": "127.0.0.1", "port": doors[1].port},
             "api_key": rest.operator["Authorization"].removeprefix("Bearer "),
             "members": [{"id": member.id, "password": PASSWORD.reveal()}],
-            "merchants": [{**shop, "api_key": rest.merchant["Authorization"].removeprefix("Bearer ")}],
+            "merchants": [{**shop, "api_key": key["Authorization"].removeprefix("Bearer ")}],
         }
         file = tmp_path / "demo.json"
         file.write_text(json.dumps(told))

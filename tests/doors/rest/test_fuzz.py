@@ -22,20 +22,20 @@ KINDS: Final = frozenset({"application/json", "application/problem+json", "text/
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(shared_rest: RestHouse) -> AsyncIterator[str]:
+async def door(rest: RestHouse) -> AsyncIterator[str]:
     """The address of the door on a real socket."""
-    door = RestDoor(shared_rest.app)
+    door = RestDoor(rest.app)
     await door.start("127.0.0.1", 0)
     yield f"http://127.0.0.1:{door.port}"
     await door.stop()
 
 
 async def test_p15_no_request_made_from_the_document_or_against_it_gets_a_5xx(
-    shared_rest: RestHouse, door: str
+    rest: RestHouse, door: str
 ) -> None:
-    member = await shared_rest.member()
-    headers = [shared_rest.operator, shared_rest.merchant, member.headers, {}]
-    document = (await shared_rest.client.get("/v1/openapi")).json()
+    member = await rest.member()
+    headers = [rest.operator, rest.merchant, member.headers, {}]
+    document = (await rest.client.get("/v1/openapi")).json()
 
     await asyncio.to_thread(fuzz, document, door, headers)
 
@@ -109,7 +109,7 @@ def without_token(headers: Any) -> dict[str, str]:
         "long path", "many headers",
     ],
 )  # fmt: skip
-async def test_p15_hostile_bytes_never_stop_the_door(shared_rest: RestHouse, door: str, raw: bytes) -> None:
+async def test_p15_hostile_bytes_never_stop_the_door(rest: RestHouse, door: str, raw: bytes) -> None:
     host, port = door.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(raw)

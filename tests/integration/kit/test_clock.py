@@ -63,3 +63,16 @@ async def test_the_clock_only_moves_forward_and_in_sensible_steps(
     with pytest.raises(InvalidRequest):
         await ClockFollower(database, clock).advance(by)
     assert clock.offset == timedelta()
+
+
+async def test_many_steps_do_not_carry_the_clock_out_of_the_calendar(database: Database, clock: Clock) -> None:
+    follower = ClockFollower(database, clock)
+    for _ in range(9):
+        await follower.advance(timedelta(days=3660))
+    before = clock.offset
+    for _ in range(3):
+        with pytest.raises(InvalidRequest, match="at most"):
+            await follower.advance(timedelta(days=3660))
+    assert clock.offset == before
+    async with database.connection() as conn:
+        assert await conn.fetchval("select offset_us from platform_clock") == before // timedelta(microseconds=1)
