@@ -6,6 +6,7 @@ the database and the key file, and are only ever asked through their doors.
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -92,20 +93,19 @@ class Estate:
     def purchase(self, face: CardFace, mti: str = "0100", **changes: str | None) -> Fields:
         """A payment at a till of the shop, under trace fields that no other message has."""
         serial = next(_serials)
-        return purchase(
-            mti,
-            DE2=face.number.reveal(),
-            DE4=f"{AMOUNT_MINOR:012d}",
-            DE7=f"{datetime.now(UTC):%m%d%H%M%S}",
-            DE11=f"{serial % 1_000_000:06d}",
-            DE14=face.expiry,
-            DE32=self.shop.acquirer_id,
-            DE37=f"{serial:012d}",
-            DE41=self.shop.terminals[0],
-            DE42=f"{self.shop.merchant_no:<15}",
-            DE48=f"9203{face.cvv.reveal()}",
-            **changes,
-        )
+        fields = {
+            "DE2": face.number.reveal(),
+            "DE4": f"{AMOUNT_MINOR:012d}",
+            "DE7": f"{datetime.now(UTC):%m%d%H%M%S}",
+            "DE11": f"{serial % 1_000_000:06d}",
+            "DE14": face.expiry,
+            "DE32": self.shop.acquirer_id,
+            "DE37": f"{serial:012d}",
+            "DE41": self.shop.terminals[0],
+            "DE42": f"{self.shop.merchant_no:<15}",
+            "DE48": f"9203{face.cvv.reveal()}",
+        }
+        return purchase(mti, **(fields | changes))
 
     def rest_payment(self, face: CardFace, key: str, **changes: Any) -> bytes:
         """The same at the shop's website."""
@@ -123,6 +123,24 @@ class Estate:
             credits = line.credits_posted_minor + line.credits_pending_minor
             balance[line.currency] = balance.get(line.currency, 0) + debits - credits
         assert set(balance.values()) <= {0}
+
+    async def until_traced(self, kind: str, times: int = 1) -> None:
+        """Wait until this many messages of a kind have passed at the card company."""
+        deadline = time.monotonic() + 10
+        while (passed := self.traced(kind)) < times:
+            assert time.monotonic() < deadline, f"{passed} of {times} x {kind}"
+            await asyncio.sleep(0.005)
+
+    def traced(self, kind: str) -> int:
+        """How many messages of a kind, such as `0100 authorization`, have passed at the card company."""
+        return len([entry for entry in self.card_company.trace.since(0) if entry.kind == kind])
+
+    async def until_found(self, query: str) -> None:
+        """Wait until a query finds something."""
+        deadline = time.monotonic() + 10
+        while not await self.fetch(query):
+            assert time.monotonic() < deadline, query
+            await asyncio.sleep(0.005)
 
     async def fetch(self, query: str, *arguments: object) -> Sequence[Any]:
         async with self.house.database.connection() as conn:

@@ -58,6 +58,14 @@ async def test_a_key_issues_for_a_member_it_names_but_never_sees_the_number(rest
     assert (reveal.status_code, reveal.json()["code"]) == (403, "not_permitted")
 
 
+async def test_a_card_with_no_use_left_is_shown_as_used(rest: RestHouse) -> None:
+    member = await rest.member()
+    card = await rest.card(member)
+    assert (await rest.pay(await rest.face(member, card))).json()["status"] == "approved"
+    shown = (await rest.client.get(f"/v1/cards/{card['id']}", headers=member.headers)).json()
+    assert (shown["state"], shown["controls"]["uses_left"]) == ("used", 0)
+
+
 async def test_a_card_is_suspended_resumed_and_closed_for_good(rest: RestHouse) -> None:
     member = await rest.member()
     card = await rest.card(member)

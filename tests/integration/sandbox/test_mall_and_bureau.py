@@ -12,9 +12,9 @@ from tests.factories.waiting import eventually
 
 from obverse.kit.clock import Clock
 from obverse.kit.errors import CannotStart
+from obverse.kit.http_server import HttpServer
 from obverse.kit.secret import Secret
 from obverse.sandbox import Sandbox, SandboxSettings
-from obverse.kit.http_server import HttpServer
 from obverse.sandbox.listener import Caller, Listener
 from obverse.sandbox.trace import Entry
 from obverse.sandbox.wire import Frame, answer_to

@@ -1,5 +1,6 @@
 """The card company's book: every payment once, every release once, whatever comes first."""
 
+from datetime import timedelta
 from itertools import permutations
 from random import Random
 
@@ -47,6 +48,17 @@ def test_a_reversal_releases_once(book: Book) -> None:
         book.reverse(a_request().key)
     statement = book.statement(CARD_NUMBER)
     assert (statement.held_minor, statement.released_minor, len(statement.holds)) == (0, 34_000, 1)
+
+
+def test_a_repeated_reversal_leaves_the_moment_of_release_as_it_was() -> None:
+    clock = Clock()
+    book = Book([a_card()], clock, Random(1))
+    book.authorize(a_request())
+    book.reverse(a_request().key)
+    released = book.statement(CARD_NUMBER).holds[0].released_at
+    clock.move_to(timedelta(days=1))
+    book.reverse(a_request().key)
+    assert book.statement(CARD_NUMBER).holds[0].released_at == released
 
 
 def test_an_early_reversal_declines_the_late_original(book: Book) -> None:

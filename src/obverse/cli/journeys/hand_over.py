@@ -81,7 +81,8 @@ class HandOver(Journey):
     async def strangers(self) -> None:
         self._knows_nothing_of_mina(await self.recipient.get("/v1/claims/current"))
         card = await self.mina.get(f"/v1/cards/{self.number.card}")
-        check("spent", (card.body["spent"], card.body["last_four"]), (15_000, None))
+        shown = (card.body["state"], card.body["spent"], card.body["last_four"])
+        check("state, spent, last four", shown, ("used", 15_000, None))
         payments = await self.mina.get(f"/v1/payments?card={self.number.card}")
         known = json.dumps([card.body, payments.body])
         mall = self.world.merchant("mall")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
@@ -96,13 +97,22 @@ class FundingView(View, frozen=True):
     order: int
 
 
+class ShownState(StrEnum):
+    """How a card stands, in one word: `used` is an active card with no use left."""
+
+    ACTIVE = "active"
+    USED = "used"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
 class CardView(View, frozen=True):
     """A card without its number. A member who handed it over sees what was spent, but not its new number."""
 
     id: str
     object: str
     kind: CardKind
-    state: CardState
+    state: ShownState
     member: str | None
     bin: str
     last_four: str | None
@@ -284,7 +294,7 @@ def card_view(card: Card, viewer: Viewer) -> CardView:
         id=to_text("card", card.id),
         object="card",
         kind=card.kind,
-        state=card.state,
+        state=_shown_state(card),
         member=to_text("mem", card.member_id) if seen.owner else None,
         bin=card.bin,
         last_four=None if given_away else card.last_four,
@@ -298,6 +308,11 @@ def card_view(card: Card, viewer: Viewer) -> CardView:
         created=card.created_at,
         metadata=card.metadata if seen.owner else None,
     )
+
+
+def _shown_state(card: Card) -> ShownState:
+    used = card.state is CardState.ACTIVE and card.uses_left == 0
+    return ShownState.USED if used else ShownState(card.state)
 
 
 def face_view(card: Card, face: CardFace) -> CardFaceView:
