@@ -55,37 +55,35 @@ class Bench:
         """As many as it takes, in a closed loop; then, for the latencies, paced at half of that."""
         rows = await self.stored()
         expected = self._fastest.get(load, _FIRST_GUESS) * 1.4
-        payments = await self._take(int(expected * (_WARM_UP_S + _SECONDS)), kind, one_merchant)
+        payments = await self.stock.take(int(expected * (_WARM_UP_S + _SECONDS)), kind)
         before = self.platform.batches()
-        peak = await self._send(payments, wire, in_flight, None, kind)
+        peak = await self._send(payments, kind, wire, in_flight, None, one_merchant=one_merchant)
         after = self.platform.batches()
         self._fastest[load] = max(peak.per_second, self._fastest.get(load, 0))
         half = peak.per_second / 2
-        calm = await self._send(
-            await self._take(int(half * (_WARM_UP_S + _SECONDS)), kind, one_merchant),
-            wire,
-            512,
-            half,
-            kind,
-        )
+        calm_payments = await self.stock.take(int(half * (_WARM_UP_S + _SECONDS)), kind)
+        calm = await self._send(calm_payments, kind, wire, 512, half, one_merchant=one_merchant)
         return Measured(
             per_second=peak.per_second,
             p50_ms=calm.p50_ms,
             p99_ms=calm.p99_ms,
             batch_mean=(after[1] - before[1]) / max(after[0] - before[0], 1),
             rows=rows,
-            hottest=_hottest(payments[: peak.sent]),
+            hottest=1.0 if one_merchant else _hottest(payments[: peak.sent]),
         )
 
-    async def _take(self, total: int, kind: SourceKind, one_merchant: bool) -> list[Payment]:
-        payments = await self.stock.take(total, kind)
-        if one_merchant:
-            return [replace(payment, merchant=self.stock.merchants[0]) for payment in payments]
-        return payments
-
     async def _send(
-        self, payments: list[Payment], wire: str, in_flight: int, per_second: float | None, kind: SourceKind
+        self,
+        payments: list[Payment],
+        kind: SourceKind,
+        wire: str,
+        in_flight: int,
+        per_second: float | None,
+        *,
+        one_merchant: bool,
     ) -> Outcome:
+        shop = self.stock.merchants[0]
+        sent = [replace(payment, merchant=shop) for payment in payments] if one_merchant else payments
         iso8583 = wire == "iso8583"
         job = Job(
             wire="iso8583" if iso8583 else "rest",
@@ -95,7 +93,7 @@ class Bench:
             per_second=per_second,
             warm_up_s=_WARM_UP_S,
             seconds=_SECONDS,
-            messages=iso8583_messages(payments) if iso8583 else rest_payments(payments, self.stock.token),
+            messages=iso8583_messages(sent) if iso8583 else rest_payments(sent, self.stock.token),
         )
         outcome = await generate(job)
         self.stock.give_back(payments[outcome.sent :], kind)
@@ -169,7 +167,7 @@ def _seconds_to_first_answer(scratch: Path) -> float:
 
 
 def _hottest(payments: list[Payment]) -> float:
-    touched = Counter(payment.account for payment in payments)
+    touched = Counter(payment.account_id for payment in payments)
     touched.update(payment.merchant.account_id for payment in payments)
     return touched.most_common(1)[0][1] / len(payments) if payments else 0.0
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from obverse.kit.ids import to_text
+from obverse.kit.ids import AccountId, to_text
 from obverse.kit.secret import Secret
 from obverse.members import Member
 from obverse.merchants import Merchant
@@ -45,8 +45,8 @@ class Payment:
     number: Secret
     expiry: str
     cvv: Secret
-    account: object
-    """Who pays: the account that the engine locks."""
+    account_id: AccountId
+    """What is debited: a member's credit line, or what card companies owe."""
     merchant: Merchant
 
 

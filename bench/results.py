@@ -163,6 +163,10 @@ def _shown(value: object, form: str) -> str:
     return format(value, form) if value is not None else ""
 
 
+_WIDTH_MIN: Final = 130
+"""Columns of a terminal below which the table would be cut."""
+
+
 def print_table(console: Console, results: Results, loads: Sequence[Load], durability: str) -> None:
     """All loads at a glance; what fell short is red."""
     tpcb = f"{median(results.tpcb):,.0f}" if results.tpcb else "not taken"
@@ -172,5 +176,6 @@ def print_table(console: Console, results: Results, loads: Sequence[Load], durab
     for load in loads:
         short = any(share < 1 for share in results.shares(load).values())
         table.add_row(*cells(results, load), style="red" if short else None)
+    console = Console(width=max(console.width, _WIDTH_MIN))
     console.print(f"pgbench TPC-B: {tpcb} per second. {durability}", highlight=False)
     console.print(table)

@@ -173,8 +173,7 @@ class Stock:
                 for card in issued.cards:
                     face = self.rooms.cards.reveal(card)
                     merchant = self._rng.choice(self.merchants)
-                    account = source.account_id if pool.sources[0].vault_card_id is None else source.id
-                    fresh.append(Payment(face.number, face.expiry, face.cvv, account, merchant))
+                    fresh.append(Payment(face.number, face.expiry, face.cvv, source.account_id, merchant))
 
         await asyncio.gather(*[issue_all() for _ in range(_AT_ONCE)])
         self._rng.shuffle(fresh)

@@ -2,9 +2,10 @@
 
 Deploy: pre (nothing uses it yet).
 
-Hot tables carry `partition_id` in their keys and have no foreign keys: a foreign key would take a lock on the
-row it points to, and a popular merchant's row would then be shared by every payment. What a key would have
-promised, `obverse ledger check` proves instead.
+Hot tables carry `partition_id` in their keys, always last: with it in front, a plan made while a table is small may
+look for one row by reading a whole partition, and sessions keep their plans. They have no foreign keys: a foreign
+key would take a lock on the row it points to, and a popular merchant's row would then be shared by every payment.
+What a key would have promised, `obverse ledger check` proves instead.
 
 The application connects as a member of `obverse_app`, which owns nothing and gets only the rights listed at the end.
 """
@@ -117,7 +118,7 @@ create table accounts (
     credits_pending_minor bigint not null default 0 check (credits_pending_minor >= 0),
     credits_posted_minor bigint not null default 0 check (credits_posted_minor >= 0),
     created_at timestamptz not null,
-    primary key (partition_id, id),
+    primary key (id, partition_id),
     constraint accounts_floor check (
         floor_minor is null
         or credits_posted_minor - debits_posted_minor - debits_pending_minor >= floor_minor
@@ -139,14 +140,14 @@ create table transfers (
     subject_id uuid not null,
     created_at timestamptz not null,
     txid xid8 not null default pg_current_xact_id(),
-    primary key (partition_id, id),
+    primary key (id, partition_id),
     check (debit_account_id <> credit_account_id),
     check ((kind in ('post', 'void')) = (pending_id is not null)),
     check ((pending_id is null) = (pending_minor is null) and (pending_id is null) = (resolved_before_minor is null)),
     constraint transfers_resolved_once check (pending_id is null or resolved_before_minor + amount_minor <= pending_minor)
 );
 -- Two resolutions that both believe the same part is still open collide here.
-create unique index transfers_resolution on transfers (partition_id, pending_id, resolved_before_minor)
+create unique index transfers_resolution on transfers (pending_id, resolved_before_minor, partition_id)
     where pending_id is not null;
 create index transfers_txid on transfers (txid);
 
@@ -186,11 +187,11 @@ create table cards (
     request_key text,
     request_fingerprint bytea,
     created_at timestamptz not null,
-    primary key (partition_id, id),
+    primary key (id, partition_id),
     constraint cards_uses_left check (uses_left >= 0)
 ) with (fillfactor = 80);
-create unique index cards_number_hash on cards (partition_id, number_hash);
-create unique index cards_request_key on cards (partition_id, request_key) where request_key is not null;
+create unique index cards_number_hash on cards (number_hash, partition_id);
+create unique index cards_request_key on cards (request_key, partition_id) where request_key is not null;
 create unique index cards_holder_token on cards (holder_token_hash) where holder_token_hash is not null;
 create index cards_member on cards (member_id, id);
 create index cards_number_hash_key on cards (number_hash_key);
@@ -204,7 +205,7 @@ create table claim_links (
     claimed_at timestamptz,
     withdrawn_at timestamptz
 );
-create index claim_links_card on claim_links (partition_id, card_id);
+create index claim_links_card on claim_links (card_id, partition_id);
 
 -- wallet ----------------------------------------------------------------------------------------------------
 create table funding_sources (
@@ -247,12 +248,12 @@ create table authorizations (
     answered_again boolean not null default false,
     deadline_at timestamptz,
     created_at timestamptz not null,
-    primary key (partition_id, id),
+    primary key (id, partition_id),
     check ((status = 'declined') <= (decline is not null)),
     check (status <> 'approved' or approval_code is not null),
     check ((status = 'processing') = (deadline_at is not null))
 ) with (fillfactor = 85);
-create unique index authorizations_request_key on authorizations (partition_id, request_key);
+create unique index authorizations_request_key on authorizations (request_key, partition_id);
 create index authorizations_card on authorizations (card_id, id);
 create index authorizations_merchant on authorizations (merchant_id, id);
 create index authorizations_processing on authorizations (deadline_at) where status = 'processing';
@@ -271,7 +272,7 @@ create table legs (
     network_ref text,
     response_code text,
     network_approval text,
-    primary key (partition_id, authorization_id, position)
+    primary key (authorization_id, position, partition_id)
 ) with (fillfactor = 85);
 
 -- events: the outbox ----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import count
 from random import Random
 
+from tests.factories.books import nothing_is_held_for_what_was_undone
 from tests.factories.callers import AcquirerLine, HungUp, RestLine
 from tests.factories.estate import Estate
 from tests.factories.platform import PlatformProcess
@@ -256,27 +257,8 @@ async def history_is_kept(estate: Estate, payments: list[Payment]) -> None:
     assert [p for p in payments if p.is_open] == []
     approved = [row["card_id"] for row in rows.values() if row["status"] == "approved"]
     assert len(approved) == len(set(approved)), "a number was approved twice"
-    await nothing_is_held_for_what_was_undone(estate)
+    await nothing_is_held_for_what_was_undone(estate.house.database)
     await estate.books_are_right()
-
-
-async def nothing_is_held_for_what_was_undone(estate: Estate) -> None:
-    """The journal holds or has moved exactly what is approved, payment by payment."""
-    query = """
-        select a.id, a.status, a.amount_minor, coalesce(sum(
-            case t.kind when 'void' then -t.amount_minor when 'post' then 0
-            else t.amount_minor * case when t.debit_account_id = l.credit_account_id then -1 else 1 end end
-        ), 0) as moved
-        from authorizations a
-        left join legs l on l.partition_id = a.partition_id and l.authorization_id = a.id and l.position = 0
-        left join transfers t on t.partition_id = a.partition_id and t.subject_id = a.id
-        group by 1, 2, 3
-        having coalesce(sum(
-            case t.kind when 'void' then -t.amount_minor when 'post' then 0
-            else t.amount_minor * case when t.debit_account_id = l.credit_account_id then -1 else 1 end end
-        ), 0) <> case a.status when 'approved' then a.amount_minor else 0 end
-    """
-    assert [dict(row) for row in await estate.fetch(query)] == []
 
 
 async def card_company_agrees(estate: Estate) -> None:

@@ -27,11 +27,17 @@ async def platform(estate: Estate, tmp_path: Path) -> AsyncIterator[PlatformProc
 
 
 @pytest.fixture
-def own_server() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL that this test may kill; no other test uses it."""
+def own_folder() -> Iterator[Path]:
+    """A folder that another system user may enter: root's tests run PostgreSQL as one."""
     folder = Path(tempfile.mkdtemp(prefix="obverse-test-"))
-    folder.chmod(0o755)  # root's tests run PostgreSQL as another user
-    server = EmbeddedPostgres(folder, settings={"shared_buffers": "64MB", "min_wal_size": "80MB"})
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def own_server(own_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL that this test may kill; no other test uses it."""
+    server = EmbeddedPostgres(own_folder, settings={"shared_buffers": "64MB", "min_wal_size": "80MB"})
     yield server
     server.stop()
-    shutil.rmtree(folder)

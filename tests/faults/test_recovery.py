@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.factories.books import nothing_is_held_for_what_was_undone
 from tests.factories.callers import AcquirerLine, HungUp, RestLine
 from tests.factories.estate import AMOUNT_MINOR, Estate
 from tests.factories.platform import PlatformProcess
@@ -10,7 +11,6 @@ from tests.factories.shoppers import (
     FINAL_SECONDS_MAX,
     IN_PROGRESS,
     drained,
-    nothing_is_held_for_what_was_undone,
 )
 
 from obverse.networks.iso8583.codec import Fields
@@ -46,7 +46,7 @@ async def test_p07_killed_while_the_card_company_is_asked_a_payment_ends_decline
         await drained(estate)
     assert company.book.statement(real.number.reveal()).held_minor == 0
     assert estate.traced("0421 reversal, repeated") > 0
-    await nothing_is_held_for_what_was_undone(estate)
+    await nothing_is_held_for_what_was_undone(estate.house.database)
 
     # Neither number was ever approved, so both may still be spent.
     await company.set_fault(MessageKind.AUTHORIZATION, None)

@@ -4,11 +4,12 @@ import asyncio
 from itertools import product
 
 import pytest
+from tests.factories.books import nothing_is_held_for_what_was_undone
 from tests.factories.callers import AcquirerLine
 from tests.factories.estate import AMOUNT_MINOR, Estate
 from tests.factories.iso8583 import reversal
 from tests.factories.platform import PlatformProcess
-from tests.factories.shoppers import card_company_agrees, drained, nothing_is_held_for_what_was_undone
+from tests.factories.shoppers import card_company_agrees, drained
 
 from obverse.cards import CardFace
 from obverse.networks.iso8583.codec import Fields
@@ -144,6 +145,6 @@ async def test_p08_a_late_approval_never_revives_a_payment_and_a_second_one_coun
 
 async def the_books_agree(estate: Estate) -> None:
     await drained(estate)
-    await nothing_is_held_for_what_was_undone(estate)
+    await nothing_is_held_for_what_was_undone(estate.house.database)
     await card_company_agrees(estate)
     await estate.books_are_right()

@@ -58,7 +58,11 @@ async def start(data_dir: Path) -> AsyncIterator[Callable[..., Any]]:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    await eventually(lambda: not left_over(data_dir), STOP_SECONDS_MAX)
+    try:
+        await eventually(lambda: not left_over(data_dir), STOP_SECONDS_MAX)
+    finally:
+        for pid in left_over(data_dir):  # the test has failed already; the machine should not suffer for it
+            os.kill(pid, signal.SIGKILL)
 
 
 async def read_until(process: Process, text: str) -> str:
@@ -73,21 +77,20 @@ async def read_until(process: Process, text: str) -> str:
     return printed
 
 
-def postgres_lives(data_dir: Path) -> bool:
-    """Whether the server of this data directory runs; it does not inherit our environment."""
-    pid_file = data_dir / "postgres" / "data" / "postmaster.pid"
-    return pid_file.exists() and Path("/proc", pid_file.read_text().split("\n")[0]).exists()
-
-
-def left_over(data_dir: Path) -> list[str]:
-    """Processes that work on this data directory, PostgreSQL included."""
-    found = ["PostgreSQL"] if postgres_lives(data_dir) else []
+def left_over(data_dir: Path) -> dict[int, str]:
+    """Processes that work on this data directory, by id: those with it in their environment; PostgreSQL."""
+    found = {}
     for process in Path("/proc").iterdir():
         try:
             if process.name.isdigit() and str(data_dir).encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue  # it has ended meanwhile, or is not ours to look at
+    pid_file = data_dir / "postgres" / "data" / "postmaster.pid"
+    if pid_file.exists():
+        pid = int(pid_file.read_text().split("\n")[0])
+        if Path("/proc", str(pid)).exists():
+            found[pid] = "PostgreSQL"
     return found
 
 
@@ -113,7 +116,7 @@ async def test_the_demo_runs_until_ctrl_c_and_its_second_start_knows_everybody(
 
     first.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(first.wait(), STOP_SECONDS_MAX) == 0
-    assert left_over(data_dir) == []
+    assert left_over(data_dir) == {}
 
     second = await start("demo", "--free-ports")
     assert "steps as they should be" in await read_until(second, UP)
@@ -123,7 +126,7 @@ async def test_the_demo_runs_until_ctrl_c_and_its_second_start_knows_everybody(
     ]
     second.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(second.wait(), STOP_SECONDS_MAX) == 0
-    assert left_over(data_dir) == []
+    assert left_over(data_dir) == {}
 
 
 async def test_nothing_outlives_a_demo_that_was_killed(start: Callable[..., Any], data_dir: Path) -> None:
@@ -143,7 +146,7 @@ async def test_ctrl_c_while_it_starts_leaves_nothing_behind(
     await eventually(lambda: len(left_over(data_dir)) >= 2, START_SECONDS_MAX)
     demo.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(demo.wait(), STOP_SECONDS_MAX) == 0
-    assert left_over(data_dir) == []
+    assert left_over(data_dir) == {}
 
 
 async def test_journeys_start_what_they_need_and_exit(start: Callable[..., Any], data_dir: Path) -> None:
@@ -151,7 +154,7 @@ async def test_journeys_start_what_they_need_and_exit(start: Callable[..., Any],
     printed, _ = await asyncio.wait_for(walked.communicate(), START_SECONDS_MAX)
     assert walked.returncode == 0, printed.decode()
     assert "OT-J5" in printed.decode()
-    assert left_over(data_dir) == []
+    assert left_over(data_dir) == {}
 
 
 @pytest.mark.parametrize("door", ["rest", "acquirer", "card_company"])
@@ -164,7 +167,7 @@ async def test_a_taken_port_is_one_clear_line(start: Callable[..., Any], data_di
     assert demo.returncode == 2
     assert len(lines) == 2
     assert f"cannot listen on 127.0.0.1:{port}" in lines[1]
-    assert left_over(data_dir) == []
+    assert left_over(data_dir) == {}
 
 
 async def test_an_unwritable_data_directory_is_one_clear_line(

@@ -1,6 +1,7 @@
 """All partners together, in one process."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -110,7 +111,8 @@ class Sandbox:
             await partner.start(host, port)
         except OSError as error:
             raise CannotStart(
-                f"The {name} cannot listen on {host}:{port} ({error.strerror}). Stop what uses that port."
+                f"The {name} cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}). "
+                "Stop what uses that port, or let the demo take free ones: obverse demo --free-ports."
             ) from error
 
     def _partners(self) -> Partners:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from datetime import datetime
 
@@ -45,7 +46,7 @@ class AcquirerDoor:
             self._server = await loop.create_server(self._accept, host, port, reuse_port=reuse_port or None)
         except OSError as error:
             raise CannotStart(
-                f"The acquirer door cannot listen on {host}:{port} ({error.strerror}). "
+                f"The acquirer door cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}). "
                 "Stop what uses that port, or set OBVERSE_ACQUIRER_PORT."
             ) from error
         self._watch = loop.create_task(self._look_after())

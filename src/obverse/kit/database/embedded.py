@@ -257,6 +257,9 @@ def _works_in(pid: int, folder: Path) -> bool:
 
 
 def _complaint(text: str) -> str:
-    """The first line that says what is wrong, without time stamp and program name."""
-    match = re.search(r"(?:error|FATAL): +(.*)", text)
-    return match[1].strip() if match else "no message"
+    """The first line that says what is wrong, without time stamp and program name; failing that, the last."""
+    match = re.search(r"(?:error|FATAL|PANIC): +(.*)", text)
+    if match:
+        return match[1].strip()
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no message"
