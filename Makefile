@@ -7,7 +7,7 @@ UV_VERSION := 0.13.8
 export UV_PYTHON_DOWNLOADS := never
 READY := $(VENV)/.ready
 
-.PHONY: demo journeys test check format bench bench-full clean
+.PHONY: help demo journeys test check format bench bench-full clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,7 +15,9 @@ help:
 	@echo "make journeys   walk the journeys and exit (non-zero if a step fails)"
 	@echo "make test       run all tests"
 	@echo "make check      format, lint, types, import contracts"
-	@echo "make bench      measure against pgbench in one run (LOADS=a,b picks some)"
+	@echo "make format     put format and imports in order"
+	@echo "make bench      measure against pgbench in one run (LOADS=a,b picks some); bench-full adds full tables"
+	@echo "make clean      remove what make and the demo have set up, data and keys included"
 
 # The lock file decides what is installed; it is only looked at again when it changed.
 $(READY): uv.lock pyproject.toml

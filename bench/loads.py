@@ -19,7 +19,7 @@ from obverse.wallet import SourceKind
 _WARM_UP_S: Final = 1.0
 _SECONDS: Final = 4.0
 _CONNECTIONS: Final = 8
-_IN_FLIGHT: Final = 48
+_IN_FLIGHT: Final = 96
 _OFF_US_IN_FLIGHT: Final = 32
 _REST_CONNECTIONS: Final = 64
 _FIRST_GUESS: Final = 10_000

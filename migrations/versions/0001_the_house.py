@@ -2,12 +2,13 @@
 
 Deploy: pre (nothing uses it yet).
 
-Hot tables carry `partition_id` in their keys, always last: with it in front, a plan made while a table is small may
-look for one row by reading a whole partition, and sessions keep their plans. They have no foreign keys: a foreign
-key would take a lock on the row it points to, and a popular merchant's row would then be shared by every payment.
-What a key would have promised, `obverse ledger check` proves instead.
+Hot tables carry `partition_id` in their keys, always last: with it in front, a plan made while a table is
+small may look for one row by reading a whole partition, and sessions keep their plans. They have no foreign
+keys: a foreign key would take a lock on the row it points to, and a popular merchant's row would then be
+shared by every payment. What a key would have promised, `obverse ledger check` proves instead.
 
-The application connects as a member of `obverse_app`, which owns nothing and gets only the rights listed at the end.
+The application connects as a member of `obverse_app`, which owns nothing and gets only the rights listed at
+the end.
 """
 
 from obverse.kit.database.migrating import run_sql
@@ -143,8 +144,10 @@ create table transfers (
     primary key (id, partition_id),
     check (debit_account_id <> credit_account_id),
     check ((kind in ('post', 'void')) = (pending_id is not null)),
-    check ((pending_id is null) = (pending_minor is null) and (pending_id is null) = (resolved_before_minor is null)),
-    constraint transfers_resolved_once check (pending_id is null or resolved_before_minor + amount_minor <= pending_minor)
+    check ((pending_id is null) = (pending_minor is null)),
+    check ((pending_id is null) = (resolved_before_minor is null)),
+    constraint transfers_resolved_once
+        check (pending_id is null or resolved_before_minor + amount_minor <= pending_minor)
 );
 -- Two resolutions that both believe the same part is still open collide here.
 create unique index transfers_resolution on transfers (pending_id, resolved_before_minor, partition_id)
@@ -265,7 +268,8 @@ create table legs (
     source_id uuid not null,
     kind text not null check (kind in ('linked_card', 'credit_line')),
     amount_minor bigint not null check (amount_minor >= 0),
-    status text not null check (status in ('held', 'sent', 'approved', 'declined', 'unknown', 'reversing', 'reversed')),
+    status text not null
+        check (status in ('held', 'sent', 'approved', 'declined', 'unknown', 'reversing', 'reversed')),
     debit_account_id uuid not null,
     credit_account_id uuid not null,
     transfer_id uuid,

@@ -20,8 +20,9 @@ from obverse.authorization import Authorization, AuthorizationRequest, Engine, E
 from obverse.authorization.jobs import Reversals
 from obverse.authorization.saving import REVERSE_LEG
 from obverse.cards import Cards, CardsRekey
-from obverse.doors.acquirer import AcquirerDoor
+from obverse.doors.acquirer import AcquirerDoor, Limits
 from obverse.doors.rest import Services, create_app
+from obverse.doors.rest.declines import FOR_MERCHANTS
 from obverse.doors.rest.server import RestDoor
 from obverse.kit import events, telemetry
 from obverse.kit.clock import Clock, ClockFollower
@@ -47,6 +48,8 @@ from obverse.vault import KeyRing, OpenedCard, Rekey, Vault
 from obverse.vault.jobs import VaultCardsRekey
 from obverse.wallet import Terms, Wallet
 
+_STATEMENT_MS_MAX: Final = 5_000
+"""With the wait for a connection still less than callers wait for an answer."""
 _RECOVER_EVERY: Final = timedelta(seconds=2)
 _ROLL_UP_EVERY: Final = timedelta(seconds=2)
 _SWEEP_EVERY: Final = timedelta(minutes=1)
@@ -59,7 +62,9 @@ _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[tuple[Database, EmbeddedPostgres | None]]:
+async def open_database(
+    settings: Settings, *, statement_timeout_ms: int | None = None
+) -> AsyncIterator[tuple[Database, EmbeddedPostgres | None]]:
     """The migrated, checked database of these settings; without an address, an embedded one.
 
     Raises `CannotStart` with one line, `Unavailable` when a server of one's own does not answer.
@@ -70,7 +75,10 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[Database, Emb
         assert url is not None
         await migrate(url)
         database = Database(
-            url, connections=settings.database_connections, acquire_timeout_ms=settings.database_timeout_ms
+            url,
+            connections=settings.database_connections,
+            acquire_timeout_ms=settings.database_timeout_ms,
+            statement_timeout_ms=statement_timeout_ms,
         )
         async with database:
             await check_server(database)
@@ -115,7 +123,10 @@ class MeasuredEngine(Engine):
         except Unavailable:
             telemetry.AUTHORIZATIONS.labels("unavailable", "").inc()
             raise
-        telemetry.AUTHORIZATIONS.labels(authorization.status, authorization.decline or "").inc()
+        decline = authorization.decline
+        # Everybody may read the metrics, so they tell no more of a guess than the merchant is told (P17).
+        reason = FOR_MERCHANTS[decline].code if decline is not None else ""
+        telemetry.AUTHORIZATIONS.labels(authorization.status, reason).inc()
         telemetry.DECISION_SECONDS.observe(time.perf_counter() - began)
         return authorization
 
@@ -290,7 +301,9 @@ class Platform:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, clock = self.settings, self.clock
-        self.database, embedded = await stack.enter_async_context(open_database(settings))
+        self.database, embedded = await stack.enter_async_context(
+            open_database(settings, statement_timeout_ms=_STATEMENT_MS_MAX)
+        )
         self.vault = await open_vault(settings, self.database)
         follower = ClockFollower(self.database, clock)
         await follower.start()
@@ -318,7 +331,10 @@ class Platform:
         self.rest = RestDoor(create_app(self._services(follower)))
         await self.rest.start(settings.rest_host, settings.rest_port, reuse_port=self._reuse_port)
         stack.push_async_callback(self.rest.stop)
-        self.acquirer = AcquirerDoor(rooms.engine, rooms.merchants, now=self.clock.now)
+        # A payment that waits for card companies is never answered before they have had their time.
+        patience_s = settings.off_us_timeout_ms / 1000 + 3
+        limits = Limits(request_timeout_s=max(Limits().request_timeout_s, patience_s))
+        self.acquirer = AcquirerDoor(rooms.engine, rooms.merchants, now=self.clock.now, limits=limits)
         await self.acquirer.start(settings.acquirer_host, settings.acquirer_port, reuse_port=self._reuse_port)
         stack.push_async_callback(self.acquirer.stop)
         telemetry.DOOR_CONNECTIONS.labels("rest").set_function(lambda: self.rest.connection_count)

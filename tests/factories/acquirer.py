@@ -59,7 +59,8 @@ class FakeEngine:
     before_answer: Callable[[AuthorizationRequest], Awaitable[None]] | None = None
     requests: list[AuthorizationRequest] = field(default_factory=list)
     decided: dict[str, Authorization] = field(default_factory=dict)
-    undone_later: list[str] = field(default_factory=list)
+    undone_later: list[tuple[str, datetime]] = field(default_factory=list)
+    """Request keys, and since when each was in doubt."""
 
     async def authorize(self, request: AuthorizationRequest) -> Authorization:
         self.requests.append(request)
@@ -102,8 +103,10 @@ class FakeEngine:
         amount: Money,
         merchant_id: MerchantId | None = None,
         terminal: str | None = None,
+        *,
+        in_doubt_since: datetime,
     ) -> None:
-        self.undone_later.append(request_key)
+        self.undone_later.append((request_key, in_doubt_since))
 
 
 def _decide(request: AuthorizationRequest) -> Authorization:

@@ -68,3 +68,20 @@ async def test_p05_nothing_acknowledged_is_lost_when_both_are_killed_together(
                 await platform.start()
             await shoppers.until_answered(20)
             await all_is_well_after(estate, shoppers)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_p05_a_platform_brings_its_embedded_postgresql_back_by_itself(
+    own_server: EmbeddedPostgres, own_folder: Path, tmp_path: Path
+) -> None:
+    async with an_estate_on(own_server, tmp_path) as estate:
+        settings = estate.settings(own_folder)
+        del settings["database_url"]
+        async with running(tmp_path / "platform", settings) as platform:
+            shoppers = await shoppers_at(estate, platform)
+            for _ in range(3):
+                await shoppers.until_answered(100)
+                kill_postgres(own_server)
+            await shoppers.until_answered(100)
+            await all_is_well_after(estate, shoppers)

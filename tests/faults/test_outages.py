@@ -22,7 +22,7 @@ async def test_p07_without_postgresql_both_doors_refuse_in_time_and_recover_with
         async with running(tmp_path / "platform", estate.settings(tmp_path / "data")) as platform:
             shoppers = await shoppers_at(estate, platform)
             pid = platform.pid
-            for _ in range(3):
+            for _ in range(2):
                 await shoppers.until_answered(100)
                 postmaster = 0
                 if how == "stopped":

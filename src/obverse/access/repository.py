@@ -1,24 +1,43 @@
-"""The SQL of access: table api_keys."""
+"""API keys in the database."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from uuid import UUID
+from typing import Final
 
 import asyncpg
 
 from obverse.access.model import ApiKey, Scope
 from obverse.kit.database import Connection
 from obverse.kit.ids import ApiKeyId, MerchantId
+from obverse.kit.paging import Page, PageRequest, cut
 
-_COLUMNS = "id, last_four, name, merchant_id, scopes, live, created_at, revoked_at"
+_COLUMNS: Final = "id, last_four, name, merchant_id, scopes, live, created_at, revoked_at"
+
+INSERT: Final = """
+insert into api_keys (id, token_hash, last_four, name, merchant_id, scopes, live, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+FIND_VALID: Final = f"""
+select token_hash, {_COLUMNS} from api_keys where token_hash = any($1::bytea[]) and revoked_at is null
+"""
+
+REVOKE: Final = f"""
+update api_keys set revoked_at = coalesce(revoked_at, $3)
+where id = any($1::uuid[]) and ($2::uuid is null or merchant_id = $2)
+returning {_COLUMNS}
+"""
+
+PAGE: Final = f"""
+select {_COLUMNS} from api_keys
+where ($1::uuid is null or merchant_id = $1) and ($2::uuid is null or id < $2)
+order by id desc limit $3
+"""
 
 
-async def insert_key(conn: Connection, key: ApiKey, token_hash: bytes) -> None:
+async def insert(conn: Connection, key: ApiKey, token_hash: bytes) -> None:
     await conn.execute(
-        """
-        insert into api_keys (id, token_hash, last_four, name, merchant_id, scopes, live, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
-        """,
+        INSERT,
         key.id,
         token_hash,
         key.last_four,
@@ -32,46 +51,20 @@ async def insert_key(conn: Connection, key: ApiKey, token_hash: bytes) -> None:
 
 async def find_valid(conn: Connection, token_hashes: Sequence[bytes]) -> Mapping[bytes, ApiKey]:
     """The keys with these token hashes that are not revoked."""
-    rows = await conn.fetch(
-        f"select token_hash, {_COLUMNS} from api_keys"
-        " where token_hash = any($1::bytea[]) and revoked_at is null",
-        token_hashes,
-    )
-    return {row["token_hash"]: _key(row) for row in rows}
+    return {row["token_hash"]: _key(row) for row in await conn.fetch(FIND_VALID, token_hashes)}
 
 
 async def revoke(
     conn: Connection, ids: Sequence[ApiKeyId], merchant_id: MerchantId | None, now: datetime
 ) -> Mapping[ApiKeyId, ApiKey]:
     """Revoke keys, of one merchant if given; a key revoked before keeps its time. Returns those found."""
-    rows = await conn.fetch(
-        f"""
-        update api_keys set revoked_at = coalesce(revoked_at, $3)
-        where id = any($1::uuid[]) and ($2::uuid is null or merchant_id = $2)
-        returning {_COLUMNS}
-        """,
-        ids,
-        merchant_id,
-        now,
-    )
-    return {ApiKeyId(row["id"]): _key(row) for row in rows}
+    return {row["id"]: _key(row) for row in await conn.fetch(REVOKE, ids, merchant_id, now)}
 
 
-async def list_keys(
-    conn: Connection, merchant_id: MerchantId | None, after: UUID | None, limit: int
-) -> Sequence[ApiKey]:
-    """Keys, of one merchant if given, newest first, older than `after`."""
-    rows = await conn.fetch(
-        f"""
-        select {_COLUMNS} from api_keys
-        where ($1::uuid is null or merchant_id = $1) and ($2::uuid is null or id < $2)
-        order by id desc limit $3
-        """,
-        merchant_id,
-        after,
-        limit,
-    )
-    return [_key(row) for row in rows]
+async def find_page(conn: Connection, page: PageRequest, merchant_id: MerchantId | None) -> Page[ApiKey]:
+    """Keys, of one merchant if given, newest first, revoked ones included."""
+    rows = await conn.fetch(PAGE, merchant_id, page.after, page.limit + 1)
+    return cut([_key(row) for row in rows], page, lambda key: key.id)
 
 
 def _key(row: asyncpg.Record) -> ApiKey:

@@ -1,33 +1,24 @@
 """Pure decisions about keys: what a token looks like, and which scopes may stand together."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Final
 
 from obverse.access.model import Scope
 from obverse.kit.errors import InvalidRequest
-from obverse.kit.secret import Secret
+from obverse.kit.secret import TOKEN_CHARACTERS, Secret
 
 NAME_MAX: Final = 100
-TOKEN_CHARACTERS: Final = 32
-"""190 bits: not to be guessed, so tokens need no slow hash."""
 
 MERCHANT_SCOPES: Final = frozenset({Scope.PAYMENTS})
 """What one merchant bounds: cards and members belong to no merchant, and onboarding makes other merchants."""
 
-_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_FAIR_BELOW: Final = 256 // 62 * 62
 _TOKEN: Final = re.compile(rf"ob_(test|live)_sk_[0-9A-Za-z]{{{TOKEN_CHARACTERS}}}")
 
 
-def make_token(live: bool, random_bytes: Callable[[int], bytes]) -> Secret:
-    """A fresh token, `ob_test_sk_...` or `ob_live_sk_...`, every character equally likely."""
-    characters: list[str] = []
-    while len(characters) < TOKEN_CHARACTERS:
-        # Bytes past the last multiple of 62 would favour the first letters of the alphabet.
-        characters += [_BASE62[byte % 62] for byte in random_bytes(TOKEN_CHARACTERS) if byte < _FAIR_BELOW]
-    prefix = "ob_live_sk_" if live else "ob_test_sk_"
-    return Secret(prefix + "".join(characters[:TOKEN_CHARACTERS]))
+def token_prefix(live: bool) -> str:
+    """What a key's token begins with: it says for which world the key is."""
+    return "ob_live_sk_" if live else "ob_test_sk_"
 
 
 def looks_like_token(token: Secret) -> bool:

@@ -11,8 +11,8 @@ from obverse.access.ports import TokenHasher
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.ids import ApiKeyId, MerchantId, NewId
-from obverse.kit.paging import Page, PageRequest, cut
-from obverse.kit.secret import Secret
+from obverse.kit.paging import Page, PageRequest
+from obverse.kit.secret import Secret, new_token
 
 CACHE_SECONDS: Final = 1.0
 """How long a revoked key may go on working in other processes than the one that revoked it."""
@@ -53,7 +53,7 @@ class Access:
         Raises `InvalidRequest` for a name or scopes that must not be.
         """
         rules.check_key(name, scopes, merchant_id is not None)
-        token = rules.make_token(live, self._random_bytes)
+        token = new_token(rules.token_prefix(live), self._random_bytes)
         key = ApiKey(
             id=ApiKeyId(self._new_id()),
             name=name,
@@ -65,7 +65,7 @@ class Access:
             revoked_at=None,
         )
         async with self._database.transaction() as conn:
-            await repository.insert_key(conn, key, self._hasher.token_hash(token))
+            await repository.insert(conn, key, self._hasher.token_hash(token))
         return key, token
 
     async def authenticate(self, token: Secret) -> ApiKey | None:
@@ -107,5 +107,4 @@ class Access:
     async def list(self, page: PageRequest, merchant_id: MerchantId | None = None) -> Page[ApiKey]:
         """Keys, newest first, revoked ones included; with `merchant_id`, those of that merchant."""
         async with self._database.connection() as conn:
-            rows = await repository.list_keys(conn, merchant_id, page.after, page.limit + 1)
-        return cut(rows, page, lambda key: key.id)
+            return await repository.find_page(conn, page, merchant_id)

@@ -2,7 +2,7 @@
 
 `rules.py` decides, `batch.py` applies the rules to many commands at once, `loading.py` and `saving.py` are
 its two ends at the database, `service.py` is the `Engine` that doors call, `jobs.py` finishes what a crash or
-a silent card company left open. Source: PF-1, architecture sections 3 and 4.
+a silent card company left open. Source: PF-1, docs/decisions/005-engine-batches.md.
 """
 
 from obverse.authorization.batch import Makers

@@ -46,7 +46,10 @@ from obverse.wallet.model import Source
 
 _APPROVAL_CODE_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _NEVER_ANSWERED: Final = LegAnswer(LegOutcome.NO_ANSWER)
+_UNDOABLE: Final = frozenset({Status.PROCESSING, Status.APPROVED})
 _HOLDS_MONEY: Final = frozenset({LegStatus.HELD, LegStatus.APPROVED})
+_UNDONE_UNSEEN: Final = frozenset({LegStatus.UNKNOWN, LegStatus.REVERSED})
+"""Off-us legs that were or will be reversed without anybody having seen their answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +116,11 @@ class Batch:
                 case Capture():
                     return self._capture(self._get(command.id), command.amount_minor)
                 case CaptureByKey():
-                    return self._capture(
-                        self._get(self._by_key.get(command.request_key)), command.amount_minor
-                    )
+                    return self._capture_by_key(command)
                 case AnswerAgain():
                     return self._answer_again(self._get(command.id))
                 case LegReversed():
-                    return self._leg_reversed(self._get(command.id), command.position)
+                    return self._leg_reversed(self._get(command.id), command)
         except ObverseError as refused:
             return refused
 
@@ -180,6 +181,8 @@ class Batch:
         self._by_id[authorization.id] = authorization
         self._by_key[authorization.request_key] = authorization.id
         self.inserted[authorization.id] = None
+        if authorization.captured_minor > 0:
+            self._spend_on_capture(authorization)
         if waits:
             self._note_asks(command, authorization)
         else:
@@ -251,9 +254,7 @@ class Batch:
 
     def _conclude(self, authorization: Authorization, answers: Mapping[int, LegAnswer]) -> Authorization:
         if authorization.status is not Status.PROCESSING:
-            return (
-                authorization  # recovery or a reversal was here first; what may have happened is being undone
-            )
+            return self._conclude_late(authorization, answers)
         decline = rules.conclude(authorization.legs, answers)
         legs = [
             self._conclude_leg(authorization, leg, answers.get(leg.position, _NEVER_ANSWERED), decline)
@@ -271,7 +272,29 @@ class Batch:
             deadline_at=None,
             legs=legs,
         )
+        if concluded.captured_minor > 0:
+            self._spend_on_capture(concluded)
         return self._update(concluded, news=f"authorization.{concluded.status}")
+
+    def _conclude_late(self, closed: Authorization, answers: Mapping[int, LegAnswer]) -> Authorization:
+        """Recovery or a reversal was here first, and what may have happened is being undone.
+
+        The request may have gone out only after its reversal, though, and the card company have acknowledged
+        that there was nothing to undo. So a reversal that was sent before this answer does not count.
+        """
+        again = [
+            leg
+            for leg in closed.legs
+            if leg.status in _UNDONE_UNSEEN and rules.may_have_happened(answers.get(leg.position))
+        ]
+        if not again:
+            return closed
+        # One that is not acknowledged yet has its job still.
+        self.legs_to_reverse += [
+            (closed.id, leg.position) for leg in again if leg.status is LegStatus.REVERSED
+        ]
+        legs = [replace(leg, status=LegStatus.REVERSING) if leg in again else leg for leg in closed.legs]
+        return self._update(replace(closed, legs=legs), news=None)
 
     def _conclude_leg(
         self, authorization: Authorization, leg: Leg, answer: LegAnswer, decline: Decline | None
@@ -308,7 +331,9 @@ class Batch:
         earlier = self._by_key.get(command.request_key)
         if earlier is not None:
             found = self._by_id[earlier]
-            return found if rules.was_answered(found, command.in_doubt_since) else self._reverse(found)
+            if found.status not in _UNDOABLE or rules.was_answered(found, command.in_doubt_since):
+                return found
+            return self._reverse(self._with_number(found, command.serial))
         mark = Authorization(
             partition_id=self.partition_id,
             id=command.id,
@@ -335,8 +360,9 @@ class Batch:
         return mark
 
     def _reverse(self, authorization: Authorization) -> Authorization:
-        if authorization.status not in (Status.PROCESSING, Status.APPROVED):
+        if authorization.status not in _UNDOABLE:
             return authorization
+        self.asks.pop(authorization.id, None)
         parts = zip(authorization.legs, rules.captured_parts(authorization), strict=True)
         legs = [self._reverse_leg(authorization, leg, part) for leg, part in parts]
         spent = authorization.captured_minor or authorization.amount.amount_minor
@@ -367,10 +393,10 @@ class Batch:
             return authorization
         return self._update(replace(authorization, answered_again=True), news=None)
 
-    def _leg_reversed(self, authorization: Authorization, position: int) -> Authorization:
+    def _leg_reversed(self, authorization: Authorization, command: LegReversed) -> Authorization:
         legs = [
             replace(leg, status=LegStatus.REVERSED)
-            if leg.position == position and leg.status in (LegStatus.REVERSING, LegStatus.UNKNOWN)
+            if leg.position == command.position and leg.status is command.seen
             else leg
             for leg in authorization.legs
         ]
@@ -378,12 +404,16 @@ class Batch:
 
     # capture -------------------------------------------------------------------------------------------
 
+    def _capture_by_key(self, command: CaptureByKey) -> Authorization:
+        found = self._get(self._by_key.get(command.request_key))
+        return self._capture(self._with_number(found, command.serial), command.amount_minor)
+
     def _capture(self, authorization: Authorization, amount_minor: int | None) -> Authorization:
         authorized = authorization.amount.amount_minor
         wanted = authorized if amount_minor is None else amount_minor
-        if authorization.status is not Status.APPROVED:
+        if authorization.status is not Status.APPROVED or wanted < 1:
             raise NotCapturable
-        if authorization.captured_minor == wanted and wanted > 0:
+        if authorization.captured_minor == wanted:
             return authorization
         if authorization.captured_minor > 0:
             raise AlreadyCaptured
@@ -410,6 +440,13 @@ class Batch:
         if id_ is None or id_ not in self._by_id:
             raise NotFound("payment")
         return self._by_id[id_]
+
+    def _with_number(self, found: Authorization, serial: int | None) -> Authorization:
+        """The payment, for whoever knows the number it was made with; for others there is none (P12)."""
+        card = self._cards_by_id.get(found.card_id) if found.card_id is not None else None
+        if card is not None and card.serial != serial:
+            raise NotFound("payment")
+        return found
 
     def _usage(self, card: Card) -> CardUsage:
         usage = self._usages.get(card.id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from obverse.authorization.model import AuthorizationRequest
+from obverse.authorization.model import AuthorizationRequest, LegStatus
 from obverse.authorization.ports import LegAnswer
 from obverse.kit.ids import AuthorizationId, MerchantId
 from obverse.kit.money import Money
@@ -44,6 +44,7 @@ class Reverse:
 class ReverseByKey:
     """Undo a payment known by its request key, also one that has not arrived yet (P8).
 
+    `serial` is that of the card number it came with: a request key can be guessed, so it is not enough.
     `id` is for the mark that is left where there is nothing to undo, so that the late original is declined.
     `in_doubt_since` is set where the door gives up on a request instead of a terminal asking: a payment that
     is older than that, or that a repeat was told of since, has an answer and is left alone.
@@ -51,6 +52,7 @@ class ReverseByKey:
 
     id: AuthorizationId
     request_key: str
+    serial: int | None
     amount: Money
     merchant_id: MerchantId | None
     terminal: str | None
@@ -67,9 +69,10 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class CaptureByKey:
-    """The same, for a door that knows the payment by its request key."""
+    """The same, for a door that knows the payment by its request key and the card's number (OT-16)."""
 
     request_key: str
+    serial: int | None
     amount_minor: int | None
 
 
@@ -82,10 +85,15 @@ class AnswerAgain:
 
 @dataclass(frozen=True, slots=True)
 class LegReversed:
-    """A card company has acknowledged the reversal of one leg."""
+    """A card company has acknowledged the reversal of one leg, which was `seen` like this before it was sent.
+
+    If the leg has changed since, the request itself may have gone out after its reversal, which then undid
+    nothing and has to be sent again.
+    """
 
     id: AuthorizationId
     position: int
+    seen: LegStatus
 
 
 Command = Authorize | Conclude | Reverse | ReverseByKey | Capture | CaptureByKey | AnswerAgain | LegReversed

@@ -4,12 +4,12 @@ from obverse.kit.errors import ObverseError
 
 
 class NotCapturable(ObverseError):
-    """Only an approved payment can be captured."""
+    """Only an approved payment can be captured, and only for something."""
 
     code = "not_capturable"
 
     def __init__(self) -> None:
-        super().__init__("This payment is not approved, so there is nothing to capture.")
+        super().__init__("This payment is not approved, or for nothing, so there is nothing to capture.")
 
 
 class AlreadyCaptured(ObverseError):

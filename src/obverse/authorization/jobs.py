@@ -42,7 +42,8 @@ class Reversals:
         request = await self._request(leg, Money(leg.amount_minor, authorization.amount.currency))
         if not await self._card_company.reverse(request):
             raise NotAcknowledged
-        await self._engine.leg_reversed(target.partition_id, target.authorization_id, target.position)
+        if not await self._engine.leg_reversed(authorization, leg):
+            raise NotAcknowledged
 
     async def _request(self, leg: Leg, amount: Money) -> LegRequest:
         async with self._database.connection() as conn:

@@ -96,8 +96,7 @@ PAGE: Final = f"""
 select {_COLUMNS} from authorizations
 where partition_id = any($1) and ($2::uuid is null or id < $2) and ($3::uuid is null or card_id = $3)
     and ($4::uuid is null or merchant_id = $4) and ($5::text is null or status = $5)
-    and ($6::uuid[] is null or card_id = any($6))
-order by id desc limit $7
+order by id desc limit $6
 """
 
 
@@ -136,12 +135,9 @@ async def find_page(
     card_id: CardId | None = None,
     merchant_id: MerchantId | None = None,
     status: Status | None = None,
-    card_ids: Sequence[CardId] | None = None,
 ) -> Page[Authorization]:
     """Authorizations, newest first, narrowed by what is given."""
-    rows = await conn.fetch(
-        PAGE, partition_ids, page.after, card_id, merchant_id, status, card_ids, page.limit + 1
-    )
+    rows = await conn.fetch(PAGE, partition_ids, page.after, card_id, merchant_id, status, page.limit + 1)
     return cut(await _with_legs(conn, partition_ids, rows), page, lambda a: a.id)
 
 

@@ -193,6 +193,11 @@ def conclude(legs: Sequence[Leg], answers: Mapping[int, LegAnswer]) -> Decline |
     return None
 
 
+def may_have_happened(answer: LegAnswer | None) -> bool:
+    """Whether a card company may hold money after this answer; without one, nobody has asked it."""
+    return answer is not None and answer.outcome in (LegOutcome.APPROVED, LegOutcome.NO_ANSWER)
+
+
 def leg_after(leg: Leg, answer: LegAnswer, *, approved: bool) -> LegStatus:
     """What becomes of an off-us leg once the payment is concluded.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from obverse.authorization import repository
 from obverse.authorization.batch import Batch, Makers
 from obverse.authorization.batcher import Batcher
@@ -25,6 +27,8 @@ from obverse.authorization.model import (
     Authorization,
     AuthorizationRequest,
     Decision,
+    Leg,
+    LegStatus,
     Status,
 )
 from obverse.authorization.ports import CardCompany, LegAnswer, LegRequest
@@ -40,6 +44,9 @@ from obverse.kit.secret import Secret
 from obverse.vault import Vault
 
 _POLL_S: Final = 0.1
+_TROUBLE_PAUSE_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +97,8 @@ class Engine:
 
     async def stop(self) -> None:
         """Finish what was begun, then stop: nobody who was promised an answer is left without one."""
-        if self._in_flight:
-            await asyncio.wait(list(self._in_flight.values()), timeout=self._settings.patience_s)
+        if begun := [*self._in_flight.values(), *self._later]:
+            await asyncio.wait(begun, timeout=self._settings.patience_s)
         for task in self._later:
             task.cancel()
         for batcher in self._batchers.values():
@@ -120,6 +127,9 @@ class Engine:
         partition_id = self._partition_of(request.number)
         async with self._database.connection() as conn:
             loaded = await load_for_dry_run(conn, partition_id, command)
+            if missed(loaded, [command]) and self._vault.reload_if_changed():
+                command = self._rehashed(command)
+                loaded = await load_for_dry_run(conn, partition_id, command)
         return Batch(partition_id, loaded, now=self._clock.now(), makers=self._makers).preview(command)
 
     async def reverse(
@@ -132,10 +142,12 @@ class Engine:
     ) -> Authorization:
         """Undo the payment with this request key; one that has not come yet will be declined (P8).
 
-        Repeating it changes nothing. Raises `Unavailable`.
+        Repeating it changes nothing. Raises `NotFound` where that payment was made with another number,
+        `Unavailable`.
         """
         mark = AuthorizationId(self._makers.new_id())
-        command = ReverseByKey(mark, request_key, amount, merchant_id, terminal)
+        serial = self._serial_of(number)
+        command = ReverseByKey(mark, request_key, serial, amount, merchant_id, terminal)
         return await self._batchers[self._partition_of(number)].submit(command)
 
     def reverse_later(
@@ -154,7 +166,8 @@ class Engine:
         approval a repeat has been told of since, has an answer already and stays as it is.
         """
         mark = AuthorizationId(self._makers.new_id())
-        command = ReverseByKey(mark, request_key, amount, merchant_id, terminal, in_doubt_since)
+        serial = self._serial_of(number)
+        command = ReverseByKey(mark, request_key, serial, amount, merchant_id, terminal, in_doubt_since)
 
         async def until_done() -> None:
             while True:
@@ -162,6 +175,11 @@ class Engine:
                     await self._batchers[self._partition_of(number)].submit(command)
                 except Unavailable:
                     await asyncio.sleep(_POLL_S)
+                except NotFound:
+                    return  # the key is another payment's, and this one was refused for it
+                except Exception:  # noqa: BLE001 - money is held until this is done, whatever is wrong
+                    _log.exception("payment_not_undone_yet")
+                    await asyncio.sleep(_TROUBLE_PAUSE_S)
                 else:
                     return
 
@@ -183,8 +201,8 @@ class Engine:
     async def capture_by_key(
         self, request_key: str, number: Secret, amount_minor: int | None = None
     ) -> Authorization:
-        """The same for a payment known by its request key."""
-        command = CaptureByKey(request_key, amount_minor)
+        """The same for a payment known by its request key, made with this number."""
+        command = CaptureByKey(request_key, self._serial_of(number), amount_minor)
         return await self._batchers[self._partition_of(number)].submit(command)
 
     async def get(self, id_: AuthorizationId) -> Authorization:
@@ -202,7 +220,6 @@ class Engine:
         card_id: CardId | None = None,
         merchant_id: MerchantId | None = None,
         status: Status | None = None,
-        card_ids: Sequence[CardId] | None = None,
     ) -> Page[Authorization]:
         """Authorizations, newest first."""
         async with self._database.connection() as conn:
@@ -213,7 +230,6 @@ class Engine:
                 card_id=card_id,
                 merchant_id=merchant_id,
                 status=status,
-                card_ids=card_ids,
             )
 
     # what the jobs ask ---------------------------------------------------------------------------------
@@ -233,9 +249,14 @@ class Engine:
             closed += len(forgotten)
         return closed
 
-    async def leg_reversed(self, partition_id: PartitionId, id_: AuthorizationId, position: int) -> None:
-        """Note that a card company has acknowledged a reversal."""
-        await self._batchers[partition_id].submit(LegReversed(id_, position))
+    async def leg_reversed(self, authorization: Authorization, leg: Leg) -> bool:
+        """Note that a card company has acknowledged the reversal of this leg, as it was read before.
+
+        False where the leg has changed meanwhile, so that it has to be reversed once more.
+        """
+        command = LegReversed(authorization.id, leg.position, leg.status)
+        now = await self._batchers[authorization.partition_id].submit(command)
+        return now.legs[leg.position].status is LegStatus.REVERSED
 
     # how it is done ------------------------------------------------------------------------------------
 
@@ -276,7 +297,7 @@ class Engine:
         return await task
 
     async def _ask_and_conclude(self, opened: Authorization) -> Authorization:
-        asks = self._asks.pop(opened.id)
+        asks = self._asks.pop(opened.id, ())  # none where it was reversed in the batch that opened it
         answers: list[LegAnswer] = await asyncio.gather(
             *[self._card_company.authorize(request) for _, request in asks]
         )
@@ -338,11 +359,14 @@ class Engine:
         )
         return self._vault.token_hash(Secret("|".join(facts)))[:16]
 
+    def _serial_of(self, number: Secret) -> int | None:
+        return self._vault.serial_of(number, self._settings.bin)
+
     def _partition_of(self, number: Secret) -> PartitionId:
         """The partition that a number's serial carries; what is no number of ours goes to the first."""
         if len(self._partitions) == 1:
             return self._partitions[0]
-        serial = self._vault.serial_of(number, self._settings.bin)
+        serial = self._serial_of(number)
         if serial is None or (partition_id := partition_of(serial)) not in self._batchers:
             return self._partitions[0]
         return partition_id

@@ -10,7 +10,6 @@ from obverse.cards.errors import (
     CardIsClosed,
     CardNotFound,
     CardNotGiveable,
-    CardsError,
     ClaimLinkExists,
     ClaimLinkInvalid,
 )
@@ -45,7 +44,6 @@ __all__ = [
     "CardState",
     "CardUse",
     "Cards",
-    "CardsError",
     "CardsRekey",
     "ClaimLink",
     "ClaimLinkExists",

@@ -1,25 +1,19 @@
 """The cards room's refusals."""
 
-from obverse.kit.errors import ObverseError
+from obverse.kit.errors import NotFound, ObverseError
 from obverse.kit.ids import CardId
 
 
-class CardsError(ObverseError):
-    """Base of the cards room's refusals."""
-
-    code = "cards_error"
-
-
-class CardNotFound(CardsError):
+class CardNotFound(NotFound):
     """No card with that id, or none that the caller may see: the two look the same on purpose (P12)."""
 
     code = "card_not_found"
 
     def __init__(self) -> None:
-        super().__init__("No such card.")
+        super().__init__("card")
 
 
-class CardIsClosed(CardsError):
+class CardIsClosed(ObverseError):
     """The card was closed; that is final."""
 
     code = "card_closed"
@@ -29,7 +23,7 @@ class CardIsClosed(CardsError):
         super().__init__("This card is closed.")
 
 
-class CardHandedOver(CardsError):
+class CardHandedOver(ObverseError):
     """The card is a recipient's now: the member may no longer reveal, stop or take it back (OT-8)."""
 
     code = "card_handed_over"
@@ -39,7 +33,7 @@ class CardHandedOver(CardsError):
         super().__init__("This card was handed over and is no longer yours.")
 
 
-class CardNotGiveable(CardsError):
+class CardNotGiveable(ObverseError):
     """A card that was used, is not active or has expired cannot be handed over."""
 
     code = "card_not_giveable"
@@ -49,7 +43,7 @@ class CardNotGiveable(CardsError):
         super().__init__("Only an active, unused, unexpired card can be handed over.")
 
 
-class ClaimLinkExists(CardsError):
+class ClaimLinkExists(ObverseError):
     """The card has a live claim link already. Withdraw it first."""
 
     code = "claim_link_exists"
@@ -59,7 +53,7 @@ class ClaimLinkExists(CardsError):
         super().__init__("There is a claim link for this card already. Withdraw it to make another.")
 
 
-class ClaimLinkInvalid(CardsError):
+class ClaimLinkInvalid(ObverseError):
     """The link cannot be claimed: unknown, claimed, withdrawn, expired, or its card is no longer good.
 
     One answer for all, so that a stranger with a guessed or found link learns nothing.

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from obverse.cards.model import (
     Card,
@@ -19,6 +18,7 @@ from obverse.cards.model import (
 )
 from obverse.kit.database import Connection
 from obverse.kit.ids import CardId, MemberId, PartitionId
+from obverse.kit.paging import Page, PageRequest, cut
 
 _COLUMNS: Final = """
 partition_id, id, kind, state, bin, serial, last_four, number_hash, member_id, held_by, currency,
@@ -52,7 +52,7 @@ LOCK_ONE: Final = GET + " for update"
 
 OF_HOLDER: Final = f"select {_COLUMNS} from cards where holder_token_hash = $1"
 
-LIST_OF_MEMBER: Final = f"""
+PAGE: Final = f"""
 select {_COLUMNS} from cards
 where member_id = $1 and ($2::uuid is null or id < $2)
 order by id desc limit $3
@@ -169,9 +169,10 @@ async def of_holder(conn: Connection, token_hash: bytes) -> Card | None:
     return _card(row) if row else None
 
 
-async def list_of_member(conn: Connection, member_id: MemberId, after: UUID | None, limit: int) -> list[Card]:
+async def find_page(conn: Connection, page: PageRequest, member_id: MemberId) -> Page[Card]:
     """A member's cards, newest first, handed-over ones included."""
-    return [_card(row) for row in await conn.fetch(LIST_OF_MEMBER, member_id, after, limit)]
+    rows = await conn.fetch(PAGE, member_id, page.after, page.limit + 1)
+    return cut([_card(row) for row in rows], page, lambda card: card.id)
 
 
 async def next_serials(conn: Connection, count: int) -> list[int]:

@@ -1,6 +1,5 @@
 """Issuing cards, showing them to their holder, and handing them over."""
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,8 +25,8 @@ from obverse.kit.database import Connection, Database
 from obverse.kit.errors import InvalidRequest, KeyReused
 from obverse.kit.events import Event
 from obverse.kit.ids import CardId, EventId, MemberId, NewId, PartitionId, to_text
-from obverse.kit.paging import Page, PageRequest, cut
-from obverse.kit.secret import Secret
+from obverse.kit.paging import Page, PageRequest
+from obverse.kit.secret import Secret, new_token
 from obverse.merchants.errors import MerchantNotFound
 from obverse.merchants.service import Merchants
 from obverse.vault.service import Vault
@@ -88,7 +87,7 @@ class Cards:
         await self._check(order, count, now)
         async with self._database.transaction() as conn:
             cards = await self._insert(conn, order, count, request, now)
-            await self._announce("card.issued", cards, conn, now)
+            await self._announce(conn, "card.issued", cards, now)
         if request is not None and not cards:
             return await self._issued_before(order.partition_id, request, count)
         return Issued(cards)
@@ -175,17 +174,10 @@ class Cards:
     # finding and showing -----------------------------------------------------------------------------------
 
     async def get(self, card_id: CardId) -> Card:
-        """Any card, for those who may see all. Raises `CardNotFound`."""
+        """Any card; whether the caller may see it is the door's question. Raises `CardNotFound`."""
         async with self._database.connection() as conn:
             card = await repository.get(conn, self._partitions, card_id)
         if card is None:
-            raise CardNotFound
-        return card
-
-    async def of_member(self, member_id: MemberId, card_id: CardId) -> Card:
-        """A card that this member had issued, handed over or not. Raises `CardNotFound`."""
-        card = await self.get(card_id)
-        if card.member_id != member_id:
             raise CardNotFound
         return card
 
@@ -200,13 +192,12 @@ class Cards:
     async def list(self, member_id: MemberId, page: PageRequest) -> Page[Card]:
         """A member's cards, newest first, handed-over ones included."""
         async with self._database.connection() as conn:
-            rows = await repository.list_of_member(conn, member_id, page.after, page.limit + 1)
-        return cut(rows, page, lambda card: card.id)
+            return await repository.find_page(conn, page, member_id)
 
     def reveal(self, card: Card, viewer: Viewer = Viewer.MEMBER) -> CardFace:
         """Number, expiry and CVV, made anew, for whoever holds the card and for nobody else.
 
-        `card` comes fresh from `of_member` or `of_holder`. Raises `CardHandedOver`, `CardNotFound`.
+        `card` comes fresh from `get` or `of_holder`. Raises `CardHandedOver`, `CardNotFound`.
         """
         rules.check_reveal(card, viewer)
         number = self._vault.card_number(card.bin, card.serial)
@@ -234,7 +225,7 @@ class Cards:
                 return card
             card = replace(card, state=wanted)
             await repository.set_state(conn, card.partition_id, [card_id], wanted)
-            await self._announce(event, [card], conn, self._clock.now())
+            await self._announce(conn, event, [card], self._clock.now())
         return card
 
     async def _lock(self, conn: Connection, card_id: CardId) -> Card:
@@ -252,7 +243,7 @@ class Cards:
 
         Raises `CardNotFound`, `CardHandedOver`, `CardNotGiveable`, `ClaimLinkExists`.
         """
-        token = self._new_token(CLAIM_PREFIX)
+        token = new_token(CLAIM_PREFIX, self._random_bytes)
         now = self._clock.now()
         async with self._database.transaction() as conn:
             card = await self._lock(conn, card_id)
@@ -262,7 +253,7 @@ class Cards:
             expires_at = min(now + self._link_lifetime, card.expires_at)
             link = ClaimLink(self._vault.token_hash(token), card.partition_id, card_id, now, expires_at)
             await repository.insert_link(conn, link)
-            await self._announce("card.handed_over", [card], conn, now)
+            await self._announce(conn, "card.handed_over", [card], now)
         return link, token
 
     async def withdraw(self, card_id: CardId) -> None:
@@ -274,7 +265,7 @@ class Cards:
             links = await self._live_links(conn, card, now)
             if links:
                 await repository.mark_withdrawn(conn, [link.token_hash for link in links], now)
-                await self._announce("card.hand_over_withdrawn", [card], conn, now)
+                await self._announce(conn, "card.hand_over_withdrawn", [card], now)
 
     async def claim(self, token: Secret) -> tuple[Card, Secret]:
         """Take over the card behind a link; returns it with the token by which its new holder is known.
@@ -284,7 +275,7 @@ class Cards:
 
         Raises `ClaimLinkInvalid`, whatever the reason.
         """
-        holder_token = self._new_token(HOLDER_PREFIX)
+        holder_token = new_token(HOLDER_PREFIX, self._random_bytes)
         token_hash = self._vault.token_hash(token)
         now = self._clock.now()
         async with self._database.transaction() as conn:
@@ -300,7 +291,7 @@ class Cards:
                 conn, card, self._vault.active_index, self._vault.token_hash(holder_token)
             )
             await repository.mark_claimed(conn, token_hash, now)
-            await self._announce("card.claimed", [card], conn, now)
+            await self._announce(conn, "card.claimed", [card], now)
         return card, holder_token
 
     async def _renumber(self, conn: Connection, card: Card) -> Card:
@@ -318,19 +309,12 @@ class Cards:
         links = await repository.links_of_card(conn, card.partition_id, card.id)
         return [link for link in links if rules.is_live(link, now)]
 
-    def _new_token(self, prefix: str) -> Secret:
-        return Secret(prefix + urlsafe_b64encode(self._random_bytes(32)).rstrip(b"=").decode())
-
-    async def _announce(self, type_: str, cards: Sequence[Card], conn: Connection, now: datetime) -> None:
-        await events.append(
-            conn,
-            [
-                Event(
-                    EventId(self._new_id()), type_, card.id, {"member": to_text("mem", card.member_id)}, now
-                )
-                for card in cards
-            ],
-        )
+    async def _announce(self, conn: Connection, type_: str, cards: Sequence[Card], now: datetime) -> None:
+        news = [
+            Event(EventId(self._new_id()), type_, card.id, {"member": to_text("mem", card.member_id)}, now)
+            for card in cards
+        ]
+        await events.append(conn, news)
 
 
 def _row_keys(request: RequestKey, count: int) -> list[str]:

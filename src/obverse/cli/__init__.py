@@ -1,4 +1,4 @@
-"""The `obverse` command: serve, migrate, and what an operator does to the books and the keys.
+"""The `obverse` command: serve, the demo and its journeys, and what an operator does to books and keys.
 
 Commands load what they need when they run, so that `obverse --help` answers at once. What has to be put
 right outside is told in one line on stderr, with exit code 2.

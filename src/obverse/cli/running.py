@@ -2,37 +2,30 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-
-
-def run_quietly(command: Callable[..., Awaitable[int]]) -> None:
-    """Run a command that talks to people by itself, and exit with the code it returns."""
-    import uvloop
-
-    from obverse.kit.settings import Settings
-    from obverse.kit.telemetry import configure_logging
-
-    settings = Settings.load()
-    configure_logging("ERROR")
-
-    async def with_settings() -> int:
-        return await command(settings)
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        raise SystemExit(runner.run(with_settings()))
+from typing import Any
 
 
 def run(command: Callable[..., Awaitable[None]]) -> None:
     """Run an asynchronous command with the settings of the environment, on uvloop."""
+    _run(command)
+
+
+def run_quietly(command: Callable[..., Awaitable[int]]) -> None:
+    """The same for a command that talks to people by itself; exits with the code it returns."""
+    raise SystemExit(_run(command, log_level="ERROR"))
+
+
+def _run(command: Callable[..., Awaitable[Any]], log_level: str | None = None) -> Any:
     import uvloop
 
     from obverse.kit.settings import Settings
     from obverse.kit.telemetry import configure_logging
 
     settings = Settings.load()
-    configure_logging(settings.log_level)
+    configure_logging(log_level or settings.log_level)
 
-    async def with_settings() -> None:
-        await command(settings)
+    async def with_settings() -> Any:
+        return await command(settings)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(with_settings())
+        return runner.run(with_settings())

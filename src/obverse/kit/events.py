@@ -1,7 +1,7 @@
 """Events: what happened, written in the commit that made it happen, and never changed again.
 
 The table is the outbox: webhooks, notifications and pages read it, so news travels up the house without
-anybody importing upwards. `data` never holds a secret. Source: architecture section 9; promise P13.
+anybody importing upwards. `data` never holds a secret. Source: promise P13.
 """
 
 from collections.abc import Mapping, Sequence

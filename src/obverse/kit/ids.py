@@ -2,7 +2,7 @@
 
 Inside the platform and in the database an id is a plain UUID: small, sortable by time, fast.
 Only doors turn it into text and back.
-Source: architecture section 9; RFC 9562 (UUIDv7); the TypeID specification (base32, 26 characters).
+Source: RFC 9562 (UUIDv7); the TypeID specification (base32, 26 characters).
 """
 
 from collections.abc import Callable

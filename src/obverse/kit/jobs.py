@@ -50,16 +50,14 @@ class Chore:
     run: Callable[[], Awaitable[object]]
 
 
-async def enqueue(
-    conn: Connection, entrypoint: str, payloads: Sequence[bytes], execute_after: timedelta | None = None
-) -> None:
+async def enqueue(conn: Connection, entrypoint: str, payloads: Sequence[bytes]) -> None:
     """Add jobs in the caller's transaction: they exist if and only if it commits."""
     if payloads:
         from pgqueuer.queries import Queries
 
         count = len(payloads)
         queries = Queries.from_asyncpg_connection(cast("asyncpg.Connection[asyncpg.Record]", conn))
-        await queries.enqueue([entrypoint] * count, list(payloads), [0] * count, [execute_after] * count)
+        await queries.enqueue([entrypoint] * count, list(payloads), [0] * count)
 
 
 class Worker:

@@ -1,7 +1,14 @@
 """Values that must not be seen: card numbers, CVVs, PINs, passwords, tokens."""
 
+from collections.abc import Callable
 from hmac import compare_digest
-from typing import NamedTuple, NoReturn, final
+from typing import Final, NamedTuple, NoReturn, final
+
+TOKEN_CHARACTERS: Final = 32
+"""190 bits: not to be guessed, so tokens need no slow hash."""
+
+_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_FAIR_BELOW: Final = 256 // 62 * 62
 
 
 @final
@@ -51,6 +58,15 @@ class Sealed(NamedTuple):
 
     key_version: int
     ciphertext: bytes
+
+
+def new_token(prefix: str, random_bytes: Callable[[int], bytes]) -> Secret:
+    """A fresh token: the prefix says what it opens, then 32 letters and digits, each equally likely."""
+    characters: list[str] = []
+    while len(characters) < TOKEN_CHARACTERS:
+        # Bytes past the last multiple of 62 would favour the first letters of the alphabet.
+        characters += [_BASE62[byte % 62] for byte in random_bytes(TOKEN_CHARACTERS) if byte < _FAIR_BELOW]
+    return Secret(prefix + "".join(characters[:TOKEN_CHARACTERS]))
 
 
 def mask_number(number: str) -> str:

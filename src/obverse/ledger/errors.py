@@ -1,7 +1,5 @@
 """Why the ledger refuses a transfer."""
 
-from typing import ClassVar
-
 from obverse.kit.errors import ObverseError
 from obverse.kit.ids import AccountId, TransferId
 
@@ -9,7 +7,7 @@ from obverse.kit.ids import AccountId, TransferId
 class TransferRefused(ObverseError):
     """A transfer that would break a rule of the books; nothing of it is stored."""
 
-    code: ClassVar[str] = "transfer_refused"
+    code = "transfer_refused"
 
     def __init__(self, transfer_id: TransferId, reason: str) -> None:
         self.transfer_id = transfer_id

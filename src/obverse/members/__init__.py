@@ -7,7 +7,6 @@ address sealed, the password as an argon2id hash. Source: OT-1 to OT-5.
 from obverse.members.errors import (
     AlreadyRegistered,
     MemberNotFound,
-    MembersError,
     MemberSuspended,
     SignInLocked,
     WrongCredentials,
@@ -28,7 +27,6 @@ __all__ = [
     "MemberNotFound",
     "MemberSuspended",
     "Members",
-    "MembersError",
     "Passwords",
     "Session",
     "SignInLocked",

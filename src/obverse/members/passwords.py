@@ -55,10 +55,6 @@ class Passwords:
         )
         return right and password_hash is not None
 
-    def close(self) -> None:
-        """Let the threads end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def _hash(self, password: Secret) -> str:
         return self._hasher.hash(_one_form(password))
 

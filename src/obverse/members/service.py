@@ -1,6 +1,5 @@
 """Registering, signing in, and who is signed in."""
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Final
 
@@ -8,7 +7,7 @@ from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.errors import NotFound
 from obverse.kit.ids import MemberId, NewId, from_text
-from obverse.kit.secret import Secret
+from obverse.kit.secret import Secret, new_token
 from obverse.members import repository, rules
 from obverse.members.errors import MemberNotFound, MemberSuspended, WrongCredentials
 from obverse.members.model import Applicant, Application, Member, Session, Standing
@@ -123,7 +122,7 @@ class Members:
         if not right or member_id is None:
             raise WrongCredentials
         now = self._clock.now()
-        token = self._new_token()
+        token = new_token(SESSION_PREFIX, self._random_bytes)
         session = Session(member_id, now + rules.SESSION_LIFETIME)
         async with self._database.transaction() as conn:
             await repository.forget_attempts(conn, subject)
@@ -149,10 +148,6 @@ class Members:
         """End the session; a token of no session is fine too."""
         async with self._database.transaction() as conn:
             await repository.delete_session(conn, self._vault.token_hash(token))
-
-    def _new_token(self) -> Secret:
-        random = urlsafe_b64encode(self._random_bytes(32)).rstrip(b"=").decode()
-        return Secret(SESSION_PREFIX + random)
 
 
 def address_context(member_id: MemberId) -> bytes:

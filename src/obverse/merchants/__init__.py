@@ -4,7 +4,7 @@ The directory knows each by its id (REST) and by acquirer and merchant number (I
 category, its terminals and the ledger account in which the platform owes it money. Source: PF-4.
 """
 
-from obverse.merchants.errors import MerchantNotFound, MerchantNumberTaken, MerchantsError
+from obverse.merchants.errors import MerchantNotFound, MerchantNumberTaken
 from obverse.merchants.model import Merchant, MerchantState
 from obverse.merchants.ports import OpenPayable
 from obverse.merchants.service import Merchants
@@ -15,6 +15,5 @@ __all__ = [
     "MerchantNumberTaken",
     "MerchantState",
     "Merchants",
-    "MerchantsError",
     "OpenPayable",
 ]

@@ -1,25 +1,18 @@
 """The merchants room's refusals."""
 
-from obverse.kit.errors import ObverseError
+from obverse.kit.errors import NotFound, ObverseError
 
 
-class MerchantsError(ObverseError):
-    """Base of the merchants room's refusals."""
-
-    code = "merchants_error"
-
-
-class MerchantNotFound(MerchantsError):
+class MerchantNotFound(NotFound):
     """No merchant with that id, or none that the caller may see (P12)."""
 
     code = "merchant_not_found"
 
     def __init__(self, param: str | None = None) -> None:
-        self.param = param
-        super().__init__("No such merchant.")
+        super().__init__("merchant", param)
 
 
-class MerchantNumberTaken(MerchantsError):
+class MerchantNumberTaken(ObverseError):
     """This acquirer has given the merchant number to another merchant."""
 
     code = "merchant_number_taken"

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Sequence
 from typing import Any, Final
-from uuid import UUID
 
 import asyncpg
 
 from obverse.kit.database import Connection
 from obverse.kit.ids import MerchantId
+from obverse.kit.paging import Page, PageRequest, cut
 from obverse.merchants.errors import MerchantNumberTaken
 from obverse.merchants.model import Merchant, MerchantState
 
@@ -26,7 +26,7 @@ LOAD: Final = f"select {_COLUMNS} from merchants where id = any($1::uuid[])"
 
 FIND: Final = f"select {_COLUMNS} from merchants where acquirer_id = $1 and merchant_no = $2"
 
-LIST: Final = f"""
+PAGE: Final = f"""
 select {_COLUMNS} from merchants where $1::uuid is null or id < $1 order by id desc limit $2
 """
 
@@ -63,8 +63,10 @@ async def find(conn: Connection, acquirer_id: str, merchant_no: str) -> Merchant
     return _merchant(row) if row else None
 
 
-async def list_newest(conn: Connection, after: UUID | None, limit: int) -> list[Merchant]:
-    return [_merchant(row) for row in await conn.fetch(LIST, after, limit)]
+async def find_page(conn: Connection, page: PageRequest) -> Page[Merchant]:
+    """All merchants, newest first, closed ones included."""
+    rows = await conn.fetch(PAGE, page.after, page.limit + 1)
+    return cut([_merchant(row) for row in rows], page, lambda merchant: merchant.id)
 
 
 async def close(conn: Connection, merchant_id: MerchantId) -> Merchant | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.ids import AccountId, MerchantId, NewId
-from obverse.kit.paging import Page, PageRequest, cut
+from obverse.kit.paging import Page, PageRequest
 from obverse.merchants import repository
 from obverse.merchants.directory import Directory
 from obverse.merchants.errors import MerchantNotFound
@@ -73,8 +73,7 @@ class Merchants:
     async def list(self, page: PageRequest) -> Page[Merchant]:
         """All merchants, newest first, closed ones included."""
         async with self._database.connection() as conn:
-            rows = await repository.list_newest(conn, page.after, page.limit + 1)
-        return cut(rows, page, lambda merchant: merchant.id)
+            return await repository.find_page(conn, page)
 
     async def close(self, merchant_id: MerchantId) -> Merchant:
         """Take no more payments for this merchant; what it is owed stays owed. Raises `MerchantNotFound`."""

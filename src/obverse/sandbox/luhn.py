@@ -2,7 +2,8 @@
 
 
 def check_digit(digits: str) -> str:
-    """
+    """The digit that makes `digits` with it a valid number.
+
     >>> check_digit("7992739871")
     '3'
     """

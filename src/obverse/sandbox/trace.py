@@ -69,7 +69,8 @@ def mask_message(message: Message) -> dict[str, str]:
 
 
 def describe(message: Message) -> str:
-    """
+    """What kind of message this is, in a few words for people.
+
     >>> describe({"t": "0101"}), describe({"t": "0430"})
     ('0101 authorization, repeated', '0430 reversal answer')
     """

@@ -88,7 +88,8 @@ def answer_to(request: Frame, code: str, extra: Mapping[str, str] | None = None)
 
 
 def answer_type(message_type: str) -> str:
-    """
+    """The message type of the answer; a repeat is answered like its original.
+
     >>> answer_type("0100"), answer_type("0101"), answer_type("0420")
     ('0110', '0110', '0430')
     """
@@ -96,7 +97,8 @@ def answer_type(message_type: str) -> str:
 
 
 def swap_addresses(tpdu: bytes) -> bytes:
-    """
+    """The TPDU of the answer: what came from the one goes back to it.
+
     >>> swap_addresses(bytes.fromhex("6000018002")).hex()
     '6080020001'
     """

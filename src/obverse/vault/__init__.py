@@ -11,7 +11,6 @@ from obverse.vault.errors import (
     NumbersExhausted,
     SealBroken,
     UnknownKeyVersion,
-    VaultError,
 )
 from obverse.vault.keyring import KeyRing
 from obverse.vault.model import KeyedHash, OpenedCard, VaultCard
@@ -31,5 +30,4 @@ __all__ = [
     "UnknownKeyVersion",
     "Vault",
     "VaultCard",
-    "VaultError",
 ]

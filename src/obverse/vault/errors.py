@@ -4,13 +4,7 @@ from obverse.kit.errors import ObverseError
 from obverse.kit.ids import VaultCardId
 
 
-class VaultError(ObverseError):
-    """Base of the vault's refusals."""
-
-    code = "vault_error"
-
-
-class CardAlreadyStored(VaultError):
+class CardAlreadyStored(ObverseError):
     """This card number is in the vault already.
 
     Never tell the caller whose it is: to a second person the number must look merely refused (OT-1, OT-2).
@@ -24,7 +18,7 @@ class CardAlreadyStored(VaultError):
         super().__init__("This card cannot be linked.")
 
 
-class UnknownKeyVersion(VaultError):
+class UnknownKeyVersion(ObverseError):
     """A row names a key version that the key file does not hold, even after reading it again.
 
     Either the key file is an old copy, or the version was retired too early; restore the newest key file.
@@ -37,7 +31,7 @@ class UnknownKeyVersion(VaultError):
         super().__init__(f"The key file holds no encryption key version {version}.")
 
 
-class SealBroken(VaultError):
+class SealBroken(ObverseError):
     """A ciphertext was altered, or moved to a place it was not sealed for."""
 
     code = "seal_broken"
@@ -46,7 +40,7 @@ class SealBroken(VaultError):
         super().__init__("A sealed value does not open: it was altered or moved.")
 
 
-class NumbersExhausted(VaultError):
+class NumbersExhausted(ObverseError):
     """All serials of the BIN have been given out; issuing needs another BIN."""
 
     code = "numbers_exhausted"
@@ -56,7 +50,7 @@ class NumbersExhausted(VaultError):
         super().__init__(f"BIN {bin_} has no numbers left. Set another one.")
 
 
-class KeyVersionsInUse(VaultError):
+class KeyVersionsInUse(ObverseError):
     """Retiring was asked for while rows still need the old versions; `rows` counts them by kind."""
 
     code = "key_versions_in_use"

@@ -19,7 +19,7 @@ class Numbers:
 
     FF1 is a permutation, so distinct serials give distinct numbers without anybody looking, and a number
     tells nothing of its neighbours without the key. The BIN is the tweak: each BIN has a permutation of its
-    own. Source: OT-6, architecture section 7.
+    own. Source: OT-6, docs/decisions/003-keys-and-numbers.md.
     """
 
     __slots__ = ("_ciphers", "_cvv_key", "_number_key")

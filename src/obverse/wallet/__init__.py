@@ -11,7 +11,6 @@ from obverse.wallet.errors import (
     RegistrationRefused,
     SourceNotActive,
     SourceNotFound,
-    WalletError,
 )
 from obverse.wallet.model import CardDetails, CardWish, Source, SourceKind, SourceState, Terms
 from obverse.wallet.ports import CardCheck, CheckResult, CreditBureau, CreditStanding
@@ -35,5 +34,4 @@ __all__ = [
     "SourceState",
     "Terms",
     "Wallet",
-    "WalletError",
 ]

@@ -11,7 +11,7 @@ import msgspec
 from obverse.cards.model import Order
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import AccountId, MemberId, PartitionId, SourceId
-from obverse.kit.money import AMOUNT_MINOR_MAX, CurrencyCode, Money, currency_exists
+from obverse.kit.money import AMOUNT_MINOR_MAX, CurrencyCode, Money
 from obverse.ledger.model import Account, AccountKind
 from obverse.vault.numbers import is_card_number
 from obverse.wallet.errors import SourceNotActive, SourceNotFound
@@ -46,12 +46,13 @@ def _are_digits(text: str, length_min: int, length_max: int) -> bool:
     return length_min <= len(text) <= length_max and text.isascii() and text.isdigit()
 
 
-def check_credit_limit(limit: Money) -> None:
-    """Refuse a limit that is no amount. Raises `InvalidRequest`."""
+def check_credit_limit(limit: Money, currency: CurrencyCode) -> None:
+    """Refuse a limit that is no amount, or not of the programme's `currency`: what the platform owes
+    merchants is kept in that one, and no transfer changes money. Raises `InvalidRequest`."""
     if not 1 <= limit.amount_minor <= AMOUNT_MINOR_MAX:
         raise InvalidRequest(f"A limit must be between 1 and {AMOUNT_MINOR_MAX}.", "limit")
-    if not currency_exists(limit.currency):
-        raise InvalidRequest("That is not an ISO 4217 currency.", "currency")
+    if limit.currency != currency:
+        raise InvalidRequest(f"Credit is given in {currency}, the currency of this programme.", "currency")
 
 
 def order_for(member_id: MemberId, wish: CardWish, sources: Sequence[Source]) -> Order:

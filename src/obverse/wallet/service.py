@@ -164,7 +164,7 @@ class Wallet:
 
         Raises `InvalidRequest`, `MemberNotFound`, `MemberSuspended`, `CreditLineExists`.
         """
-        rules.check_credit_limit(limit)
+        rules.check_credit_limit(limit, self._terms.currency)
         async with self._database.transaction() as conn:
             member = await self._members.in_good_standing(conn, member_id)
             return await self._add_credit_line(conn, member, limit, self._clock.now())
@@ -185,30 +185,11 @@ class Wallet:
 
     async def remove(self, source_id: SourceId) -> Source:
         """Take a source away for good; what is owed on it stays owed. Raises `SourceNotFound`."""
-        return await self._set_state(source_id, SourceState.REMOVED, "source.removed")
-
-    async def suspend_source(self, source_id: SourceId) -> Source:
-        """Let one source pay for nothing until it is reinstated. Raises `SourceNotFound`."""
-        return await self._set_state(source_id, SourceState.SUSPENDED, "source.suspended")
-
-    async def reinstate_source(self, source_id: SourceId) -> Source:
-        """Undo `suspend_source`. Raises `SourceNotFound`, `MemberSuspended`."""
-        source = await self.get(source_id)
         async with self._database.transaction() as conn:
-            await self._members.in_good_standing(conn, source.member_id)
-            return await self._change(conn, source_id, SourceState.ACTIVE, "source.reinstated")
-
-    async def _set_state(self, source_id: SourceId, state: SourceState, event: str) -> Source:
-        async with self._database.transaction() as conn:
-            return await self._change(conn, source_id, state, event)
-
-    async def _change(self, conn: Connection, source_id: SourceId, state: SourceState, event: str) -> Source:
-        source = _present(await repository.lock_sources(conn, [source_id]), source_id)
-        if source.state is state:
-            return source
-        await repository.set_state(conn, [source_id], state)
-        await self._announce(conn, event, source_id, source.member_id, self._clock.now())
-        return replace(source, state=state)
+            source = _present(await repository.lock_sources(conn, [source_id]), source_id)
+            await repository.set_state(conn, [source_id], SourceState.REMOVED)
+            await self._announce(conn, "source.removed", source_id, source.member_id, self._clock.now())
+        return replace(source, state=SourceState.REMOVED)
 
     async def _add_linked_card(
         self, conn: Connection, member: Member, vault_card_id: VaultCardId, now: datetime
@@ -264,7 +245,7 @@ class Wallet:
         )
 
     async def reinstate(self, member_id: MemberId) -> Member:
-        """Undo `suspend`, and every suspension of a single source with it. Raises `MemberNotFound`."""
+        """Undo `suspend`. Raises `MemberNotFound`."""
         return await self._set_standing(member_id, Standing.GOOD, SourceState.ACTIVE, "member.reinstated")
 
     async def _set_standing(

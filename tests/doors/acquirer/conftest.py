@@ -69,10 +69,13 @@ class Door:
     def __init__(self, engine: FakeEngine, shop: OneShop) -> None:
         self.engine = engine
         self.shop = shop
+        self.time = NOW
         self._callers: list[Caller] = []
 
     async def open(self, **limits: Any) -> None:
-        self.door = AcquirerDoor(self.engine, self.shop, now=lambda: NOW, limits=replace(LIMITS, **limits))
+        self.door = AcquirerDoor(
+            self.engine, self.shop, now=lambda: self.time, limits=replace(LIMITS, **limits)
+        )
         await self.door.start("127.0.0.1", 0)
 
     async def caller(self) -> Caller:

@@ -133,8 +133,8 @@ async def test_a_suspended_member_cannot_pay_until_reinstated(rest: RestHouse) -
 
 
 async def test_members_cannot_give_themselves_credit(rest: RestHouse) -> None:
-    member = await rest.member()
-    body = {"member": member.id, "limit": 1_000_000, "currency": "USD"}
+    member = await rest.member(linked=True)
+    body = {"member": member.id, "limit": 1_000_000, "currency": "KRW"}
 
     own = await rest.client.post("/v1/credit_lines", json=body, headers=member.headers)
     given = await rest.client.post("/v1/credit_lines", json=body, headers=rest.operator)

@@ -315,6 +315,9 @@ async def test_the_giver_of_a_card_sees_what_was_spent_but_not_where(rest: RestH
     assert {name: seen[name] for name in ("merchant", "terminal", "entry", "legs", "rules")} == dict.fromkeys(
         ("merchant", "terminal", "entry", "legs", "rules")
     )
+    shop = f"/v1/payments?card={card['id']}&merchant={rest.merchant_id}"
+    by_shop = await rest.client.get(shop, headers=member.headers)
+    assert (by_shop.status_code, by_shop.json()["code"]) == (409, "card_handed_over")
 
 
 async def test_p11_no_answer_of_a_payment_carries_its_number(rest: RestHouse) -> None:

@@ -11,7 +11,7 @@ from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine
 
 from obverse.authorization import Decline, Status
 from obverse.authorization.model import LegStatus
-from obverse.authorization.ports import LegAnswer, LegOutcome
+from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
 from obverse.kit.database import Connection
 from obverse.kit.errors import Unavailable
 
@@ -163,3 +163,66 @@ async def test_p07_a_commit_whose_acknowledgement_is_lost_is_taken_up_by_the_sam
     assert (answer.status, answer.repeated) == (Status.APPROVED, False)
     assert len(world.card_company.asked) == 1
     assert await held_minor(world) == 34_000
+
+
+class LatecomersCardCompany(FakeCardCompany):
+    """Acknowledges reversals of payments it has not heard of, and approves those when they come after all."""
+
+    def held(self) -> set[str]:
+        """What it goes on holding: asked, and not reversed since."""
+        return {ref for ref, asked in self.story if asked} - {
+            ref
+            for number, (ref, asked) in enumerate(self.story)
+            if not asked and (ref, True) in self.story[:number]
+        }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story: list[tuple[str, bool]] = []
+
+    async def authorize(self, leg: LegRequest) -> LegAnswer:
+        self._heard.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        self.story.append((leg.network_ref, True))
+        return self.answer
+
+    async def reverse(self, leg: LegRequest) -> bool:
+        self.story.append((leg.network_ref, False))
+        return True
+
+
+@pytest.mark.parametrize("outcome", [LegOutcome.APPROVED, LegOutcome.NO_ANSWER])
+async def test_p08_a_request_that_goes_out_after_its_reversal_was_acknowledged_is_reversed_again(
+    world: EngineWorld, outcome: LegOutcome
+) -> None:
+    """The process that asks was held up between its commit and the wire."""
+    world.card_company = company = LatecomersCardCompany()
+    company.answer, company.gate = LegAnswer(outcome, "00"), asyncio.Event()
+    slow = an_engine(world.house, company)
+    await slow.start()
+    _, face = await world.off_us_card()
+    request = world.request(face)
+    asking = asyncio.create_task(slow.authorize(request))
+    await company.was_asked()
+    await world.engine.reverse(request.request_key, face.number, request.amount)
+    assert await world.run_reversals() == 1
+    company.gate.set()
+    answer = await asking
+    assert answer.status is Status.REVERSED
+    await world.run_reversals()
+    assert company.held() == set()
+    assert (await world.engine.get(answer.id)).legs[0].status is LegStatus.REVERSED
+    await slow.stop()
+
+
+async def test_p08_a_payment_reversed_in_the_batch_that_opened_it_is_not_asked_for(
+    world: EngineWorld,
+) -> None:
+    _, face = await world.off_us_card()
+    request = world.request(face)
+    paying = asyncio.create_task(world.engine.authorize(request))
+    undoing = asyncio.create_task(world.engine.reverse(request.request_key, face.number, request.amount))
+    answers = await asyncio.gather(paying, undoing)
+    assert [a.status for a in answers] == [Status.REVERSED] * 2
+    assert world.card_company.asked == []

@@ -3,23 +3,28 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
+import asyncpg
 import pytest
 from tests.factories.cards import a_one_time_card
 from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine, an_engine_world
 from tests.factories.wallet import build_house
 
 from obverse.authorization import AuthorizationRequest, Decline, Rule, Status
-from obverse.cards import Card, Controls
+from obverse.cards import Card, CardsRekey, Controls
 from obverse.kit.clock import Clock
-from obverse.kit.database import Database
+from obverse.kit.database import Connection, Database
 from obverse.kit.errors import NotFound, Unavailable
 from obverse.kit.ids import NewId
 from obverse.kit.paging import PageRequest
 from obverse.kit.secret import Secret
+from obverse.vault import KeyRing, Vault
+from obverse.vault.jobs import rotate
 
 
 async def count_approvals(world: EngineWorld) -> int:
@@ -199,6 +204,15 @@ async def test_a_dry_run_says_what_would_be_decided_and_moves_nothing(world: Eng
     assert (await world.engine.list(PageRequest())).items == []
 
 
+async def test_a_dry_run_follows_keys_that_another_process_has_turned_over(
+    world: EngineWorld, tmp_path: Path
+) -> None:
+    _, face = await world.card()
+    other = Vault(KeyRing.load(tmp_path / "keys.json"), world.house.random_bytes)
+    await rotate(world.house.database, other, [CardsRekey(other)], lambda *_: None)
+    assert (await world.engine.dry_run(world.request(face))).decline is None
+
+
 async def test_money_may_be_captured_once_in_part(world: EngineWorld) -> None:
     _, face = await world.card()
     approved = await world.engine.authorize(world.request(face, 10_000))
@@ -291,6 +305,35 @@ async def test_p05_an_approval_told_to_a_repeat_is_not_undone_for_its_first_that
     await world.engine.reverse(request.request_key, face.number, request.amount)  # its terminal may, always
     assert (await world.engine.get(told.id)).status is Status.REVERSED
     await other.stop()
+
+
+async def test_a_payment_its_terminal_was_refused_is_undone_through_any_trouble(
+    world: EngineWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, face = await world.card()
+    request, arrived = world.request(face), world.house.clock.now()
+    await world.engine.authorize(request)
+    transaction, tries = world.house.database.transaction, count()
+
+    def refused_once() -> AbstractAsyncContextManager[Connection]:
+        if next(tries) == 0:
+            raise asyncpg.ReadOnlySQLTransactionError
+        return transaction()
+
+    monkeypatch.setattr(world.house.database, "transaction", refused_once)
+    await undo(world, request, arrived)
+    assert (await world.engine.authorize(request)).status is Status.REVERSED
+
+
+async def test_stopping_finishes_undoing_what_terminals_were_refused(world: EngineWorld) -> None:
+    other = an_engine(world.house, FakeCardCompany())
+    await other.start()
+    _, face = await world.card()
+    request, arrived = world.request(face), world.house.clock.now()
+    await other.authorize(request)
+    other.reverse_later(request.request_key, face.number, request.amount, in_doubt_since=arrived)
+    await other.stop()
+    assert (await world.engine.authorize(request)).status is Status.REVERSED
 
 
 async def test_payments_find_the_partition_that_their_number_carries(

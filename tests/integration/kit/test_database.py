@@ -202,3 +202,17 @@ async def test_settings_that_every_card_depends_on_cannot_change(
     (name,) = other
     with pytest.raises(CannotStart, match=f"OBVERSE_{name.upper()}="):
         await check_constants(database, Settings.load(**other))
+
+
+@pytest.mark.parametrize("unit", ["connection", "transaction"])
+async def test_a_statement_without_an_answer_in_time_means_unavailable_and_the_next_one_works(
+    database_url: str, unit: str
+) -> None:
+    async with Database(Secret(database_url), connections=2, statement_timeout_ms=100) as database:
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                async with getattr(database, unit)() as conn:
+                    await conn.execute("select pg_sleep(60)")
+        async with getattr(database, unit)() as conn:
+            assert await conn.fetchval("select 1") == 1
+            await conn.execute("select pg_sleep(0.2)", timeout=5)

@@ -82,15 +82,6 @@ async def test_a_job_that_fails_is_tried_again(database: Database) -> None:
         assert await conn.fetchval("select count(*) from pgqueuer") == 0
 
 
-async def test_a_job_waits_for_its_time(database: Database) -> None:
-    seen: list[bytes] = []
-    async with database.transaction() as conn:
-        await enqueue(conn, "note", [b"late"], timedelta(seconds=1))
-        await enqueue(conn, "note", [b"now"])
-    async with running(Worker(database, {"note": collector(seen)}, [])):
-        await eventually(lambda: seen == [b"now", b"late"])
-
-
 async def test_jobs_go_on_after_their_connection_was_cut(
     database: Database, cut_connections: Callable[[], Awaitable[None]]
 ) -> None:

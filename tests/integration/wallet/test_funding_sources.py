@@ -96,19 +96,18 @@ async def test_a_card_linked_again_brings_the_expiry_of_its_new_plastic(house: H
     assert (opened.number, opened.exp_month, opened.exp_year) == (details.number, 3, 2035)
 
 
-async def test_a_member_has_one_credit_line_per_currency(house: House) -> None:
+async def test_a_member_has_one_credit_line(house: House) -> None:
     member, line = await a_member_with_credit_line(house)
     with pytest.raises(CreditLineExists):
         await house.wallet.open_credit_line(member.id, Money(5_000, KRW))
-    await house.wallet.open_credit_line(member.id, Money(5_000, USD))
     await house.wallet.remove(line.id)
     assert (await house.wallet.open_credit_line(member.id, Money(5_000, KRW))).id != line.id
 
 
-@pytest.mark.parametrize(
-    "limit", [Money(0, KRW), Money(-1, KRW), Money(10**12, KRW), Money(1, CurrencyCode("XYZ"))], ids=str
-)
-async def test_a_credit_line_without_a_sensible_limit_is_refused(house: House, limit: Money) -> None:
+@pytest.mark.parametrize("limit", [Money(0, KRW), Money(-1, KRW), Money(10**12, KRW), Money(1, USD)], ids=str)
+async def test_p02_a_credit_line_without_a_sensible_limit_or_in_another_currency_is_refused(
+    house: House, limit: Money
+) -> None:
     member, _ = await a_member_with_linked_card(house)
     with pytest.raises(InvalidRequest):
         await house.wallet.open_credit_line(member.id, limit)
@@ -122,23 +121,10 @@ async def test_suspending_a_member_suspends_what_pays_until_they_are_reinstated(
     assert loaded[line.id].state is SourceState.SUSPENDED
     with pytest.raises(MemberSuspended):
         await house.wallet.link_card(member.id, card_details())
-    with pytest.raises(MemberSuspended):
-        await house.wallet.reinstate_source(line.id)
     with pytest.raises(SourceNotActive):
         await house.wallet.issue_card(member.id, CardWish())
     await house.wallet.reinstate(member.id)
     assert await house.wallet.get(line.id) == line
-
-
-async def test_one_source_can_be_suspended_alone(house: House) -> None:
-    member, line = await a_member_with_credit_line(house)
-    await house.wallet.link_card(member.id, card_details())
-    await house.wallet.suspend_source(line.id)
-    with pytest.raises(SourceNotActive):
-        await house.wallet.issue_card(member.id, CardWish(funding=(line.id,)))
-    card = (await house.wallet.issue_card(member.id, CardWish())).card
-    assert line.id not in card.funding
-    assert (await house.wallet.reinstate_source(line.id)).state is SourceState.ACTIVE
 
 
 async def test_loading_sources_leaves_out_what_does_not_exist(house: House) -> None:
@@ -164,13 +150,6 @@ async def test_nobody_issues_a_card_against_what_is_not_theirs(house: House) -> 
             await house.wallet.issue_card(member.id, CardWish(funding=funding))
     with pytest.raises(MemberNotFound):
         await house.wallet.issue_card(MemberId(house.new_id()), CardWish())
-
-
-async def test_the_sources_of_a_card_have_one_currency(house: House) -> None:
-    member, won = await a_member_with_credit_line(house)
-    dollars = await house.wallet.open_credit_line(member.id, Money(5_000, USD))
-    with pytest.raises(InvalidRequest):
-        await house.wallet.issue_card(member.id, CardWish(funding=(won.id, dollars.id)))
 
 
 async def test_p06_the_same_key_gives_the_same_card_even_if_the_source_has_gone(house: House) -> None:

@@ -159,7 +159,8 @@ class TestOnUs:
     def test_p08_a_reversal_before_its_original_declines_it(self) -> None:
         card = a_card(self.line)
         batch = self.batch(card)
-        mark = ReverseByKey(AuthorizationId(makers().new_id()), "early", Money(5_000, KRW), SHOP.id, None)
+        id_ = AuthorizationId(makers().new_id())
+        mark = ReverseByKey(id_, "early", card.serial, Money(5_000, KRW), SHOP.id, None)
         assert decided(batch.decide(mark)).status is Status.REVERSED
         late = decided(batch.decide(authorize_command(card, a_request(5_000, SHOP, key="early"))))
         assert (late.status, late.decline) == (Status.REVERSED, Decline.REVERSED)
@@ -171,7 +172,7 @@ class TestOnUs:
         command = authorize_command(card, a_request(5_000, SHOP, key="k"))
         decided(batch.decide(command))
         mark = AuthorizationId(makers().new_id())
-        decided(batch.decide(ReverseByKey(mark, "k", Money(5_000, KRW), None, None)))
+        decided(batch.decide(ReverseByKey(mark, "k", card.serial, Money(5_000, KRW), None, None)))
         assert decided(batch.decide(command)).status is Status.REVERSED
 
     def test_a_declined_payment_stays_declined_when_reversed(self) -> None:
@@ -184,7 +185,7 @@ class TestOnUs:
         card = a_card(self.line)
         batch = self.batch(card)
         answer = decided(batch.decide(authorize_command(card, a_request(5_000, SHOP, key="c"))))
-        captured = decided(batch.decide(CaptureByKey("c", 3_000)))
+        captured = decided(batch.decide(CaptureByKey("c", card.serial, 3_000)))
         assert captured.captured_minor == 3_000
         assert kinds(batch)[1:] == [(TransferKind.POST, 3_000), (TransferKind.VOID, 2_000)]
         assert [t.resolved_before_minor for t in batch.books.journal[1:]] == [0, 3_000]
@@ -210,7 +211,7 @@ class TestOnUs:
         assert isinstance(batch.decide(Capture(answer.id, 5_001)), CaptureTooLarge)
         assert isinstance(batch.decide(Capture(declined.id, None)), NotCapturable)
         assert isinstance(batch.decide(Capture(AuthorizationId(makers().new_id()), None)), NotFound)
-        assert isinstance(batch.decide(CaptureByKey("never heard of", None)), NotFound)
+        assert isinstance(batch.decide(CaptureByKey("never heard of", card.serial, None)), NotFound)
 
     def test_a_card_spent_on_capture_allows_payments_until_one_is_captured(self) -> None:
         card = a_card(self.line, controls=Controls(spent_on=SpentOn.CAPTURE))
@@ -285,7 +286,7 @@ class TestOffUs:
         batch, opened, _ = self.opened()
         closed = decided(batch.decide(Conclude(opened.id, {})))
         again = decided(batch.decide(Conclude(opened.id, {1: APPROVED[0]})))
-        assert closed == again
+        assert (again.status, again.decline) == (closed.status, closed.decline)
         assert again.status is Status.DECLINED
         assert batch.legs_to_reverse == [(opened.id, 1)]
 
@@ -298,11 +299,20 @@ class TestOffUs:
         assert batch.legs_to_reverse == [(opened.id, 1)]
         assert kinds(batch) == [(TransferKind.PENDING, 20_000), (TransferKind.VOID, 20_000)]
 
+    def test_p08_a_reversal_sent_before_the_answer_came_does_not_count(self) -> None:
+        batch, opened, _ = self.opened()
+        decided(batch.decide(Reverse(opened.id)))
+        decided(batch.decide(Conclude(opened.id, {1: APPROVED[0]})))
+        early = decided(batch.decide(LegReversed(opened.id, 1, LegStatus.UNKNOWN)))
+        assert early.legs[1].status is LegStatus.REVERSING
+        again = decided(batch.decide(LegReversed(opened.id, 1, LegStatus.REVERSING)))
+        assert again.legs[1].status is LegStatus.REVERSED
+
     def test_an_approved_leg_is_reversed_at_the_card_company_until_acknowledged(self) -> None:
         batch, opened, _ = self.opened()
         decided(batch.decide(Conclude(opened.id, {1: APPROVED[0]})))
         undone = decided(batch.decide(Reverse(opened.id)))
         assert [leg.status for leg in undone.legs] == [LegStatus.REVERSED, LegStatus.REVERSING]
         assert batch.legs_to_reverse == [(opened.id, 1)]
-        acknowledged: Authorization = decided(batch.decide(LegReversed(opened.id, 1)))
+        acknowledged: Authorization = decided(batch.decide(LegReversed(opened.id, 1, LegStatus.REVERSING)))
         assert acknowledged.legs[1].status is LegStatus.REVERSED

@@ -50,20 +50,20 @@ def test_what_a_card_may_lack_may_be_absent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mti", "captured", "repeat"),
+    ("mti", "captured"),
     [
-        ("0100", False, False),
-        ("0101", False, True),
-        ("0120", False, False),
-        ("0121", False, True),
-        ("0200", True, False),
-        ("0201", True, True),
+        ("0100", False),
+        ("0101", False),
+        ("0120", False),
+        ("0121", False),
+        ("0200", True),
+        ("0201", True),
     ],
 )
-def test_the_message_type_says_whether_to_capture(mti: str, captured: bool, repeat: bool) -> None:
+def test_the_message_type_says_whether_to_capture(mti: str, captured: bool) -> None:
     message = parse(encode(purchase(mti)))
     assert isinstance(message, PaymentMessage)
-    assert (message.capture, message.repeat) == (captured, repeat)
+    assert message.capture is captured
 
 
 @pytest.mark.parametrize(

@@ -70,4 +70,3 @@ async def test_the_loop_goes_on_while_a_password_is_hashed() -> None:
         await asyncio.sleep(0.001)
         turns += 1
     assert turns > 3
-    passwords.close()

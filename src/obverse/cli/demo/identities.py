@@ -53,9 +53,8 @@ async def _still_known(standing: Standing, file: Path) -> Places | None:
 async def _register(standing: Standing) -> Places:
     api_key = await standing.new_api_key()
     async with _client(standing.rest_url, api_key) as rest, _client(standing.control_url) as control:
-        mark = secrets.token_hex(
-            3
-        ).upper()  # merchant numbers are unique, and an earlier demo may have left its own
+        # Merchant numbers are unique, and an earlier demo may have left its own.
+        mark = secrets.token_hex(3).upper()
         merchants = [await _merchant(rest, mark, *one) for one in _MERCHANTS]
         members = [await _member(rest, control, credit=credit) for credit in (False, True)]
     return Places(api_key=api_key, members=members, merchants=merchants, **_addresses(standing))

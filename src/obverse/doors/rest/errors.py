@@ -35,19 +35,16 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "internal_error": (500, "Internal error"),
     "unavailable": (503, "Not available at the moment"),
     # members
-    "members_error": (400, "Not possible"),
     "member_not_found": (404, "No such member"),
     "member_suspended": (409, "Member suspended"),
     "already_registered": (409, "Details in use"),
     "wrong_credentials": (401, "Wrong ID or password"),
     "sign_in_locked": (429, "Too many attempts"),
     # merchants and keys
-    "merchants_error": (400, "Not possible"),
     "merchant_not_found": (404, "No such merchant"),
     "merchant_number_taken": (409, "Merchant number taken"),
     "api_key_not_found": (404, "No such API key"),
     # cards
-    "cards_error": (400, "Not possible"),
     "card_not_found": (404, "No such card"),
     "card_closed": (409, "Card is closed"),
     "card_handed_over": (409, "Card was handed over"),
@@ -55,7 +52,6 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "claim_link_exists": (409, "There is a claim link already"),
     "claim_link_invalid": (404, "No such claim link"),
     # funding
-    "wallet_error": (400, "Not possible"),
     "registration_refused": (422, "Registration refused"),
     "card_not_verified": (422, "Card not verified"),
     "card_already_linked": (409, "Card linked already"),
@@ -85,7 +81,6 @@ DEFECTS: Final = frozenset(
         "transfer_refused",
         "unknown_account",
         "unknown_key_version",
-        "vault_error",
     }
 )
 """Refusals that rooms give one another. One that gets as far as this door is a defect of ours."""

@@ -19,10 +19,10 @@ from obverse.authorization.model import (
     Status,
 )
 from obverse.authorization.rules import needs_cvv
-from obverse.cards import CardNotFound, Viewer, sight
+from obverse.cards import Card, CardHandedOver, Viewer, sight
 from obverse.doors.rest.answer import Answer, Repeatable
 from obverse.doors.rest.auth import Allow, Caller, caller_of
-from obverse.doors.rest.cards import face_date
+from obverse.doors.rest.cards import face_date, own_card
 from obverse.doors.rest.payment_views import (
     AuthorizationView,
     DecisionView,
@@ -153,11 +153,14 @@ async def list_payments(
     caller = caller_of(request)
     joined = services(request)
     merchant_id = _merchant_filter(caller, merchant)
-    card_id = await _card_filter(joined, caller, card)
+    own = await _members_card(joined, caller, card, merchant_id)
     page = await joined.engine.list(
-        page_request("auth", limit, after), card_id=card_id, merchant_id=merchant_id, status=status_
+        page_request("auth", limit, after),
+        card_id=CardId(from_text("card", card, "card")) if card is not None else None,
+        merchant_id=merchant_id,
+        status=status_,
     )
-    shown = {item.id: await _shown_to(joined, caller, item) for item in page.items}
+    shown = {item.id: await _shown_to(joined, caller, item, own) for item in page.items}
     return list_view("auth", page, lambda item: shown[item.id])
 
 
@@ -236,8 +239,7 @@ async def _trial(joined: Services, caller: Caller, data: TrialPayment) -> NewPay
         return _trial_payment(data, data.card_number, data.exp_year, data.exp_month, data.cvv)
     if data.card is None or data.card_number is not None:
         raise InvalidRequest("With a session, name one of your cards by its id.", "card")
-    card = await joined.cards.get(CardId(from_text("card", data.card, "card")))
-    caller.require_member(card.member_id, CardNotFound())
+    card = await own_card(joined, caller, data.card, "card")
     face = joined.cards.reveal(card)
     return _trial_payment(data, face.number.reveal(), *face_date(face.expiry), face.cvv.reveal())
 
@@ -274,10 +276,12 @@ async def _visible(joined: Services, caller: Caller, payment_id: str) -> Authori
     return authorization
 
 
-async def _shown_to(joined: Services, caller: Caller, authorization: Authorization) -> AuthorizationView:
-    """The payment as this caller may see it."""
+async def _shown_to(
+    joined: Services, caller: Caller, authorization: Authorization, card: Card | None = None
+) -> AuthorizationView:
+    """The payment as this caller may see it; `card` is its card, where that is at hand."""
     if caller.member_id is not None and authorization.card_id is not None:
-        card = await joined.cards.get(authorization.card_id)
+        card = card or await joined.cards.get(authorization.card_id)
         if not sight(card, Viewer.MEMBER).payments:
             return without_place(authorization)
     merchant_id = authorization.merchant_id
@@ -293,16 +297,18 @@ def _merchant_filter(caller: Caller, named: str | None) -> MerchantId | None:
     return own or wanted
 
 
-async def _card_filter(joined: Services, caller: Caller, named: str | None) -> CardId | None:
-    if named is None:
-        if caller.member_id is not None:
-            raise InvalidRequest("card is required: name one of your cards.", "card")
+async def _members_card(
+    joined: Services, caller: Caller, named: str | None, merchant_id: MerchantId | None
+) -> Card | None:
+    """The card whose payments a member asks for; None for keys, which may ask for any."""
+    if caller.member_id is None:
         return None
-    card_id = CardId(from_text("card", named, "card"))
-    if caller.member_id is not None:
-        card = await joined.cards.get(card_id)
-        caller.require_member(card.member_id, CardNotFound())
-    return card_id
+    if named is None:
+        raise InvalidRequest("card is required: name one of your cards.", "card")
+    card = await own_card(joined, caller, named, "card")
+    if merchant_id is not None and not sight(card, Viewer.MEMBER).payments:
+        raise CardHandedOver(card.id)  # asking shop by shop would tell where the recipient pays (OT-8)
+    return card
 
 
 ROUTES: Final[list[HTTPRouteHandler]] = [

@@ -2,17 +2,12 @@
 
 import os
 
-from litestar import Litestar
-
 from obverse.kit.errors import CannotStart
 from obverse.kit.http_server import HttpServer
 
 
 class RestDoor(HttpServer):
     """REST over TCP; a port that cannot be had is told in one line that says what to do."""
-
-    def __init__(self, app: Litestar) -> None:
-        super().__init__(app)
 
     async def start(self, host: str, port: int = 0, *, reuse_port: bool = False) -> None:
         """Listen; port 0 takes any free one. Raises `CannotStart` when the port cannot be had."""

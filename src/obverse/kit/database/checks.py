@@ -14,7 +14,7 @@ async def check_server(database: Database) -> None:
     """Refuse a server that could forget an answer we gave, or that is too old.
 
     Raises `CannotStart` (one line) if the server is older than 15, or runs without fsync,
-    full_page_writes or synchronous_commit. Source: architecture section 9; promise P5.
+    full_page_writes or synchronous_commit. Source: promise P5.
     """
     async with database.connection() as conn:
         version: int = await conn.fetchval("select current_setting('server_version_num')::int")

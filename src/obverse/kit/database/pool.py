@@ -34,8 +34,10 @@ _GONE: Final = (
 class Database:
     """A pool of connections to one PostgreSQL database, which outlives outages of that server.
 
-    Everything in it raises `Unavailable` when the server is gone or the pool stays empty for
-    `acquire_timeout_ms`; the next call tries again, so nothing has to be restarted.
+    Everything in it raises `Unavailable` when the server is gone, when the pool stays empty for
+    `acquire_timeout_ms`, or when a statement takes longer than `statement_timeout_ms` (None: for ever): a
+    server that hangs is as good as gone. Statements that may take longer bring a `timeout` of their own.
+    The next call tries again, so nothing has to be restarted.
 
     Connections are handed back without a reset, which saves a round trip per transaction. So nobody
     may leave anything behind on them: no `set`, no session lock, no `listen`. Use `dedicated` for that.
@@ -49,10 +51,12 @@ class Database:
         application_name: str = "obverse",
         connections: int = 10,
         acquire_timeout_ms: int = 2_000,
+        statement_timeout_ms: int | None = None,
     ) -> None:
         self._url = url
         self._connections = connections
         self._acquire_timeout = acquire_timeout_ms / 1000
+        self._statement_timeout = None if statement_timeout_ms is None else statement_timeout_ms / 1000
         self._session = {"application_name": application_name} | ({"role": role} if role else {})
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
@@ -65,6 +69,7 @@ class Database:
             max_queries=2**53,
             max_inactive_connection_lifetime=0,
             timeout=self._acquire_timeout,
+            command_timeout=self._statement_timeout,
             max_cached_statement_lifetime=0,
             statement_cache_size=500,
             server_settings=self._session,
@@ -107,8 +112,17 @@ class Database:
 
         `Unavailable` raised while leaving means that the outcome is unknown: the commit may have happened.
         """
-        async with self._lease() as conn, conn.transaction():
-            yield conn
+        async with self._lease() as conn:
+            transaction = conn.transaction()
+            await transaction.start()
+            try:
+                yield conn
+            except TimeoutError:
+                raise  # no rollback on a connection that hangs: `_lease` cuts it
+            except Exception:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
@@ -157,7 +171,7 @@ async def _leave_as_it_is(conn: object) -> None:
 def _raise_unavailable_if_gone(conn: Connection, error: Exception) -> None:
     if isinstance(error, ObverseError):
         return
-    if isinstance(error, _GONE) or _is_closed(conn):
+    if isinstance(error, (*_GONE, TimeoutError)) or _is_closed(conn):
         _terminate(conn)
         raise Unavailable from error
 

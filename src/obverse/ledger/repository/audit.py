@@ -59,6 +59,8 @@ _QUESTIONS: Final = {
     "lost_entry": LOST_ENTRIES,
     "wrong_resolution": WRONG_RESOLUTIONS,
 }
+_PATIENCE_S: Final = 3_600
+"""The whole journal is read."""
 _SIDES: Final = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
 
 
@@ -67,7 +69,7 @@ async def find_breaks(conn: Connection) -> list[Break]:
     return [
         Break(problem, row["partition_id"], row["id"])
         for problem, question in _QUESTIONS.items()
-        for row in await conn.fetch(question)
+        for row in await conn.fetch(question, timeout=_PATIENCE_S)
     ]
 
 
@@ -75,5 +77,5 @@ async def trial_balance(conn: Connection) -> list[TrialBalanceLine]:
     """The journal added up by currency and kind of account."""
     return [
         TrialBalanceLine(row["currency"], row["kind"], *(int(row[side]) for side in _SIDES))
-        for row in await conn.fetch(TRIAL_BALANCE)
+        for row in await conn.fetch(TRIAL_BALANCE, timeout=_PATIENCE_S)
     ]

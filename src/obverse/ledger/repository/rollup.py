@@ -32,6 +32,9 @@ update accounts set
 from sums where accounts.partition_id = $1 and accounts.id = sums.account_id and accounts.rolled_up
 """
 
+_PATIENCE_S: Final = 600
+"""After an outage of this job there may be hours of transfers to add up."""
+
 ADVANCE: Final = "update ledger_rollups set rolled_up_to = $2::text::xid8 where partition_id = $1"
 
 
@@ -46,5 +49,5 @@ async def roll_up(conn: Connection, partition_id: PartitionId) -> None:
     row = await conn.fetchrow(HORIZON, partition_id)
     assert row is not None, "taking the turn made the row"
     if row["since"] != row["until"]:
-        await conn.execute(ROLL_UP, partition_id, row["since"], row["until"])
+        await conn.execute(ROLL_UP, partition_id, row["since"], row["until"], timeout=_PATIENCE_S)
         await conn.execute(ADVANCE, partition_id, row["until"])

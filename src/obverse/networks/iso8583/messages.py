@@ -98,7 +98,6 @@ class PaymentMessage:
     """0100, 0120: authorize; 0200: authorize and capture at once. A last digit of 1 marks a repeat."""
 
     fields: Fields = field(repr=False)
-    repeat: bool
     origin: Origin
     number: Secret
     expiry: str | None
@@ -268,7 +267,6 @@ def _payment(fields: Fields) -> PaymentMessage:
         cvv = subelements(fields[DE48_ADDITIONAL_DATA]).get(SUBELEMENT_CVV)
     return PaymentMessage(
         fields=fields,
-        repeat=fields[MTI].endswith("1"),
         origin=_origin(fields, transmitted_at, stan),
         number=_number(fields),
         expiry=_digits(fields, DE14_EXPIRY) if DE14_EXPIRY in fields else None,

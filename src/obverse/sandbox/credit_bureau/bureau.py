@@ -42,24 +42,13 @@ def standing_of(identity_number: str) -> Standing | None:
     return "bad" if digits[6:13].endswith(BAD_ENDING) else "good"
 
 
-class CreditBureau:
+class CreditBureau(HttpServer):
     """The bureau on its port. Its faults: slow, late, silent, lost, close (a 503), garbage."""
 
     def __init__(self, faults: FaultMenu, trace: Trace, name: str = "Credit bureau") -> None:
+        super().__init__(self._app())
         self.name = name
         self._faults, self._trace = faults, trace
-        self._http = HttpServer(self._app())
-
-    @property
-    def port(self) -> int:
-        return self._http.port
-
-    async def start(self, host: str, port: int = 0) -> None:
-        """Raises `OSError` when the port is taken."""
-        await self._http.start(host, port)
-
-    async def stop(self) -> None:
-        await self._http.stop()
 
     async def answer(self, identity_number: str) -> Response[StandingAnswer | str]:
         """The answer to one question; raises `HTTPException` for what is no identity number."""

@@ -56,23 +56,15 @@ class OrderView(msgspec.Struct, frozen=True):
     payment: str | None
 
 
-class MallSite:
+class MallSite(HttpServer):
     """The mall on its port."""
 
     def __init__(self, mall: Mall) -> None:
+        super().__init__(create_app(mall))
         self.mall = mall
-        self._http = HttpServer(create_app(mall))
-
-    @property
-    def port(self) -> int:
-        return self._http.port
-
-    async def start(self, host: str, port: int = 0) -> None:
-        """Raises `OSError` when the port is taken."""
-        await self._http.start(host, port)
 
     async def stop(self) -> None:
-        await self._http.stop()
+        await super().stop()
         await self.mall.close()
 
 
