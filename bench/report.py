@@ -14,8 +14,9 @@ _END: Final = "<!-- end of results -->"
 
 def renew(docs: Path, results: Results, loads: Sequence[Load], durability: str) -> None:
     """Put the figures of a complete run into the chart and the page; the rest of the page stays."""
-    caption = f"pgbench TPC-B of the same run: {median(results.tpcb):,.0f} per second. {durability}"
-    (docs / "benchmark.svg").write_text(draw(results, loads, caption))
+    tpcb = f"pgbench TPC-B of the same run: {median(results.tpcb):,.0f} per second."
+    caption = f"{tpcb} {durability}"
+    (docs / "benchmark.svg").write_text(draw(results, loads, tpcb))
     page = docs / "benchmarks.md"
     before, _, rest = page.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)

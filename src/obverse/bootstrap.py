@@ -94,15 +94,16 @@ async def open_vault(settings: Settings, database: Database) -> Vault:
 
     Raises `CannotStart` if the file is missing while there is data: new keys could not read what is stored.
     """
-    if not settings.keys.exists():
+    path = settings.key_ring_file
+    if not path.exists():
         async with database.connection() as conn:
             if await conn.fetchval("select exists (table members) or exists (table api_keys)"):
                 raise CannotStart(
-                    f"Key file {settings.keys} is missing, but the database holds data that needs it. "
+                    f"Key file {path} is missing, but the database holds data that needs it. "
                     "Restore it, or set OBVERSE_KEY_FILE."
                 )
-        return Vault(KeyRing.create(settings.keys, os.urandom), os.urandom)
-    return Vault(KeyRing.load(settings.keys), os.urandom)
+        return Vault(KeyRing.create(path, os.urandom), os.urandom)
+    return Vault(KeyRing.load(path), os.urandom)
 
 
 def rekeys(vault: Vault) -> Sequence[Rekey]:

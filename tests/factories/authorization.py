@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 
 from tests.factories.ledger import NOON, P0, an_account
 
-from obverse.authorization.batch import Batch, Loaded, Makers
+from obverse.authorization.batch import Batch
 from obverse.authorization.commands import Authorize
+from obverse.authorization.inputs import Loaded, Makers
 from obverse.authorization.model import Authorization, AuthorizationRequest, Entry
 from obverse.cards.model import Card, CardKind, CardState, Controls, HeldBy
 from obverse.cards.rules import face_expiry

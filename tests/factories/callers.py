@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from tests.factories.iso8583 import wire
 
@@ -19,20 +19,36 @@ class HungUp(ConnectionError):
     """The connection broke before the answer came."""
 
 
-class AcquirerLine(asyncio.Protocol):
+class _Line(asyncio.Protocol):
+    """One connection to a door."""
+
+    _transport: asyncio.Transport
+    is_open = True
+
+    @classmethod
+    async def open(cls, port: int) -> Self:
+        _, line = await asyncio.get_running_loop().create_connection(cls, HOST, port)
+        return line
+
+    def cut(self) -> None:
+        """Hang up at once, whatever is under way."""
+        self._transport.abort()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+
+class AcquirerLine(_Line):
     """One connection to the ISO 8583 door. What arrives and was not asked for here is kept in `strays`."""
 
     def __init__(self) -> None:
         self._frames = FrameReader()
         self._waiting: dict[tuple[str, ...], asyncio.Future[Fields]] = {}
-        self._transport: asyncio.Transport
         self.strays: list[Fields] = []
-        self.is_open = True
-
-    @classmethod
-    async def open(cls, port: int) -> "AcquirerLine":
-        _, line = await asyncio.get_running_loop().create_connection(cls, HOST, port)
-        return line
 
     def ask(self, fields: Fields) -> asyncio.Future[Fields]:
         """Send a request; the future gives its answer, or raises `HungUp`."""
@@ -48,20 +64,6 @@ class AcquirerLine(asyncio.Protocol):
         self._waiting[key] = future
         self._transport.write(raw)
         return future
-
-    def send_raw(self, raw: bytes) -> None:
-        self._transport.write(raw)
-
-    def cut(self) -> None:
-        """Hang up at once, whatever is under way."""
-        self._transport.abort()
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._frames.feed(data)
@@ -92,19 +94,12 @@ class RestAnswer:
     raw: bytes
 
 
-class RestLine(asyncio.Protocol):
+class RestLine(_Line):
     """One connection to the REST door; requests are pipelined, so answers come in the order of asking."""
 
     def __init__(self) -> None:
         self._data = b""
         self._waiting: deque[asyncio.Future[RestAnswer]] = deque()
-        self._transport: asyncio.Transport
-        self.is_open = True
-
-    @classmethod
-    async def open(cls, port: int) -> "RestLine":
-        _, line = await asyncio.get_running_loop().create_connection(cls, HOST, port)
-        return line
 
     def ask(
         self, method: str, path: str, token: str, body: Any = None, key: str | None = None
@@ -121,17 +116,6 @@ class RestLine(asyncio.Protocol):
         self._waiting.append(future)
         self._transport.write(raw)
         return future
-
-    def cut(self) -> None:
-        """Hang up at once, whatever is under way."""
-        self._transport.abort()
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._data += data

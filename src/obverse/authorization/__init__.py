@@ -5,7 +5,7 @@ its two ends at the database, `service.py` is the `Engine` that doors call, `job
 a silent card company left open. Source: PF-1, docs/decisions/005-engine-batches.md.
 """
 
-from obverse.authorization.batch import Makers
+from obverse.authorization.inputs import Makers
 from obverse.authorization.model import (
     Authorization,
     AuthorizationRequest,

@@ -1,12 +1,11 @@
 """One batch of commands, decided one after the other over the state loaded for all of them. Pure.
 
-A `Batch` holds the batch's own copies of cards, accounts and authorizations. Deciding changes only these
-copies and notes what has to be written, so two requests for one card in one batch are decided in order.
+Deciding changes only the batch's `Draft` (`draft.py`), so the second of two requests for one card sees what
+the first has left.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from obverse.authorization import rules
@@ -21,6 +20,7 @@ from obverse.authorization.commands import (
     Reverse,
     ReverseByKey,
 )
+from obverse.authorization.draft import Draft
 from obverse.authorization.errors import AlreadyCaptured, CaptureTooLarge, NotCapturable
 from obverse.authorization.model import (
     Authorization,
@@ -32,19 +32,12 @@ from obverse.authorization.model import (
     LegStatus,
     Status,
 )
-from obverse.authorization.movements import Movements
 from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
-from obverse.authorization.rules import CardUsage, KnownCard
-from obverse.cards.model import Card, CardUse
+from obverse.authorization.rules import KnownCard
 from obverse.cards.rules import face_expiry
-from obverse.kit.errors import NotFound, ObverseError
-from obverse.kit.ids import AuthorizationId, CardId, NewId, PartitionId, SourceId
+from obverse.kit.errors import ObverseError
 from obverse.kit.money import Money
-from obverse.ledger.model import Account
-from obverse.ledger.rules import Books
-from obverse.wallet.model import Source
 
-_APPROVAL_CODE_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _NEVER_ANSWERED: Final = LegAnswer(LegOutcome.NO_ANSWER)
 _UNDOABLE: Final = frozenset({Status.PROCESSING, Status.APPROVED})
 _HOLDS_MONEY: Final = frozenset({LegStatus.HELD, LegStatus.APPROVED})
@@ -52,54 +45,8 @@ _UNDONE_UNSEEN: Final = frozenset({LegStatus.UNKNOWN, LegStatus.REVERSED})
 """Off-us legs that were or will be reversed without anybody having seen their answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Makers:
-    """Where ids, approval codes and network references come from; passed in, so that runs can be replayed."""
-
-    new_id: NewId
-    random_bytes: Callable[[int], bytes]
-    new_network_ref: Callable[[], str]
-    off_us_patience: timedelta
-    """How long after its opening a payment may wait for card companies before recovery closes it."""
-
-    def approval_code(self) -> str:
-        """Six letters and digits without those that are mistaken for one another (ISO 8583 DE 38)."""
-        return "".join([_APPROVAL_CODE_LETTERS[byte & 31] for byte in self.random_bytes(6)])
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What the database says about everything a batch touches, under its locks."""
-
-    cards: Mapping[bytes, Card] = field(default_factory=dict)
-    """By number hash."""
-    sources: Mapping[SourceId, Source] = field(default_factory=dict)
-    accounts: Sequence[Account] = ()
-    authorizations: Iterable[Authorization] = ()
-
-
-class Batch:
-    """Decides commands in order and collects what is to be saved."""
-
-    def __init__(self, partition_id: PartitionId, loaded: Loaded, *, now: datetime, makers: Makers) -> None:
-        self.partition_id = partition_id
-        self.now = now
-        self.books = Books(loaded.accounts)
-        self._movements = Movements(self.books, makers.new_id, now)
-        self.inserted: dict[AuthorizationId, None] = {}
-        self.updated: dict[AuthorizationId, None] = {}
-        self.news: list[tuple[str, Authorization]] = []
-        """Event types and what they are about, in order."""
-        self.legs_to_reverse: list[tuple[AuthorizationId, int]] = []
-        self.asks: dict[AuthorizationId, list[tuple[int, LegRequest]]] = {}
-        """What card companies are to be asked once this batch is committed, by leg position."""
-        self.makers = makers
-        self._cards = loaded.cards
-        self._cards_by_id = {card.id: card for card in loaded.cards.values()}
-        self._sources = loaded.sources
-        self._usages: dict[CardId, CardUsage] = {}
-        self._by_id = {a.id: a for a in loaded.authorizations}
-        self._by_key = {a.request_key: a.id for a in self._by_id.values()}
+class Batch(Draft):
+    """Decides commands in order over its draft, which then says what is to be saved."""
 
     def decide(self, command: Command) -> Authorization | ObverseError:
         """Carry out one command on the batch's copies; a refusal is returned and changes nothing."""
@@ -127,19 +74,6 @@ class Batch:
     def preview(self, command: Authorize) -> Decision:
         """What `decide` would say of this payment, with nothing noted and nothing moved (PF-9)."""
         return rules.authorize(command.request, self._known_card(command), self.books, now=self.now)
-
-    def drafts(self, ids: Iterable[AuthorizationId]) -> list[Authorization]:
-        """These authorizations as the batch leaves them."""
-        return [self._by_id[id_] for id_ in ids]
-
-    def card_uses(self) -> list[CardUse]:
-        """What is left of every card whose counters a decision changed."""
-        return [
-            CardUse(id_, usage.uses_left, usage.spent_minor)
-            for id_, usage in self._usages.items()
-            if (usage.uses_left, usage.spent_minor)
-            != (self._cards_by_id[id_].uses_left, self._cards_by_id[id_].spent_minor)
-        ]
 
     # authorize -----------------------------------------------------------------------------------------
 
@@ -178,9 +112,7 @@ class Batch:
                 for position, plan in enumerate(decision.legs)
             ],
         )
-        self._by_id[authorization.id] = authorization
-        self._by_key[authorization.request_key] = authorization.id
-        self.inserted[authorization.id] = None
+        self._add(authorization)
         if authorization.captured_minor > 0:
             self._spend_on_capture(authorization)
         if waits:
@@ -354,10 +286,7 @@ class Batch:
             deadline_at=None,
             created_at=self.now,
         )
-        self._by_id[mark.id] = mark
-        self._by_key[mark.request_key] = mark.id
-        self.inserted[mark.id] = None
-        return mark
+        return self._add(mark)
 
     def _reverse(self, authorization: Authorization) -> Authorization:
         if authorization.status not in _UNDOABLE:
@@ -402,6 +331,13 @@ class Batch:
         ]
         return self._update(replace(authorization, legs=legs), news=None)
 
+    def _give_back(self, authorization: Authorization, amount_minor: int, *, was_approved: bool) -> None:
+        card = self._card_of(authorization)
+        if card is not None:
+            rules.give_back(
+                self._usage(card), amount_minor, card.controls.spent_on, was_approved=was_approved
+            )
+
     # capture -------------------------------------------------------------------------------------------
 
     def _capture_by_key(self, command: CaptureByKey) -> Authorization:
@@ -429,45 +365,10 @@ class Batch:
         return self._update(captured, news="authorization.captured")
 
     def _spend_on_capture(self, captured: Authorization) -> None:
-        card = self._cards_by_id.get(captured.card_id) if captured.card_id is not None else None
+        card = self._card_of(captured)
         if card is not None:
             released = captured.amount.amount_minor - captured.captured_minor
             rules.capture(self._usage(card), released, card.controls.spent_on)
-
-    # what all of them need -----------------------------------------------------------------------------
-
-    def _get(self, id_: AuthorizationId | None) -> Authorization:
-        if id_ is None or id_ not in self._by_id:
-            raise NotFound("payment")
-        return self._by_id[id_]
-
-    def _with_number(self, found: Authorization, serial: int | None) -> Authorization:
-        """The payment, for whoever knows the number it was made with; for others there is none (P12)."""
-        card = self._cards_by_id.get(found.card_id) if found.card_id is not None else None
-        if card is not None and card.serial != serial:
-            raise NotFound("payment")
-        return found
-
-    def _usage(self, card: Card) -> CardUsage:
-        usage = self._usages.get(card.id)
-        if usage is None:
-            usage = self._usages[card.id] = CardUsage(card.uses_left, card.spent_minor)
-        return usage
-
-    def _give_back(self, authorization: Authorization, amount_minor: int, *, was_approved: bool) -> None:
-        card = self._cards_by_id.get(authorization.card_id) if authorization.card_id is not None else None
-        if card is not None:
-            rules.give_back(
-                self._usage(card), amount_minor, card.controls.spent_on, was_approved=was_approved
-            )
-
-    def _update(self, authorization: Authorization, *, news: str | None) -> Authorization:
-        self._by_id[authorization.id] = authorization
-        if authorization.id not in self.inserted:
-            self.updated[authorization.id] = None
-        if news is not None:
-            self.news.append((news, authorization))
-        return authorization
 
 
 def _repeated(earlier: Authorization, command: Authorize) -> Authorization:

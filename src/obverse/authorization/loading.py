@@ -7,13 +7,13 @@ other and never both. Earlier answers are looked up after the locks, so that no 
 from collections.abc import Iterable, Sequence
 
 from obverse.authorization import repository
-from obverse.authorization.batch import Loaded
 from obverse.authorization.commands import (
     Authorize,
     CaptureByKey,
     Command,
     ReverseByKey,
 )
+from obverse.authorization.inputs import Loaded
 from obverse.authorization.model import Authorization
 from obverse.cards import repository as cards
 from obverse.kit.database import Connection

@@ -30,8 +30,8 @@ class LegToReverse(msgspec.Struct, frozen=True):
 async def save(conn: Connection, batch: Batch) -> None:
     """Write the batch's decisions; the commit is the caller's."""
     partition_id = batch.partition_id
-    await repository.insert(conn, partition_id, batch.drafts(batch.inserted))
-    await repository.update(conn, partition_id, batch.drafts(batch.updated))
+    await repository.insert(conn, partition_id, batch.authorizations(batch.inserted))
+    await repository.update(conn, partition_id, batch.authorizations(batch.updated))
     await ledger.post(conn, partition_id, batch.books.journal)
     if uses := batch.card_uses():
         await cards.save_uses(conn, partition_id, uses)

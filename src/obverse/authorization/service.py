@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from obverse.authorization import repository
-from obverse.authorization.batch import Batch, Makers
+from obverse.authorization.batch import Batch
 from obverse.authorization.batcher import Batcher
 from obverse.authorization.commands import (
     AnswerAgain,
@@ -22,6 +22,7 @@ from obverse.authorization.commands import (
     Reverse,
     ReverseByKey,
 )
+from obverse.authorization.inputs import Makers
 from obverse.authorization.loading import load, load_for_dry_run, missed
 from obverse.authorization.model import (
     Authorization,

@@ -74,8 +74,8 @@ class Settings(BaseSettings):
     )
 
     @property
-    def keys(self) -> Path:
-        """The key ring's file."""
+    def key_ring_file(self) -> Path:
+        """Where the key ring is, set or not."""
         return self.key_file or self.data_dir / "keys.json"
 
     @classmethod

@@ -15,7 +15,7 @@ def test_the_defaults_need_no_environment(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("OBVERSE_DATABASE_URL", raising=False)
     settings = Settings.load()
     assert settings.database_url is None
-    assert settings.keys == Path(".obverse/keys.json")
+    assert settings.key_ring_file == Path(".obverse/keys.json")
     assert not settings.live
 
 

@@ -32,7 +32,8 @@ class StandingAnswer(msgspec.Struct, frozen=True):
 
 
 def standing_of(identity_number: str) -> Standing | None:
-    """
+    """What the bureau says of this person, told by the number's ending; None for what is no number.
+
     >>> standing_of("900101-1230000"), standing_of("9001011234567"), standing_of("90")
     ('bad', 'good', None)
     """
@@ -46,7 +47,7 @@ class CreditBureau(HttpServer):
     """The bureau on its port. Its faults: slow, late, silent, lost, close (a 503), garbage."""
 
     def __init__(self, faults: FaultMenu, trace: Trace, name: str = "Credit bureau") -> None:
-        super().__init__(self._app())
+        super().__init__(self._make_app())
         self.name = name
         self._faults, self._trace = faults, trace
 
@@ -69,7 +70,7 @@ class CreditBureau(HttpServer):
         self._trace.http(self.name, "Obverse", "200", {"standing": standing})
         return Response(StandingAnswer(standing))
 
-    def _app(self) -> Litestar:
+    def _make_app(self) -> Litestar:
         @post("/v1/standing", status_code=200)
         async def standing(data: JSONBody[StandingQuestion]) -> Response[StandingAnswer | str]:
             return await self.answer(data.identity_number)

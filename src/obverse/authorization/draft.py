@@ -1,0 +1,89 @@
+"""What a batch touches, as it will be saved: its own copies, and notes of what has changed. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from obverse.authorization.inputs import Loaded, Makers
+from obverse.authorization.model import Authorization
+from obverse.authorization.movements import Movements
+from obverse.authorization.ports import LegRequest
+from obverse.authorization.rules import CardUsage
+from obverse.cards.model import Card, CardUse
+from obverse.kit.errors import NotFound
+from obverse.kit.ids import AuthorizationId, CardId, PartitionId
+from obverse.ledger.rules import Books
+
+
+class Draft:
+    """Copies of cards, accounts and authorizations, changed as the batch decides command after command.
+
+    Whatever is public here is for `saving`; nothing reaches the database before.
+    """
+
+    def __init__(self, partition_id: PartitionId, loaded: Loaded, *, now: datetime, makers: Makers) -> None:
+        self.partition_id = partition_id
+        self.now = now
+        self.books = Books(loaded.accounts)
+        self._movements = Movements(self.books, makers.new_id, now)
+        self.inserted: dict[AuthorizationId, None] = {}
+        self.updated: dict[AuthorizationId, None] = {}
+        self.news: list[tuple[str, Authorization]] = []
+        """Event types and what they are about, in order."""
+        self.legs_to_reverse: list[tuple[AuthorizationId, int]] = []
+        self.asks: dict[AuthorizationId, list[tuple[int, LegRequest]]] = {}
+        """What card companies are to be asked once this batch is committed, by leg position."""
+        self.makers = makers
+        self._cards = loaded.cards
+        self._cards_by_id = {card.id: card for card in loaded.cards.values()}
+        self._sources = loaded.sources
+        self._usages: dict[CardId, CardUsage] = {}
+        self._by_id = {a.id: a for a in loaded.authorizations}
+        self._by_key = {a.request_key: a.id for a in self._by_id.values()}
+
+    def authorizations(self, ids: Iterable[AuthorizationId]) -> list[Authorization]:
+        """These authorizations as the batch leaves them."""
+        return [self._by_id[id_] for id_ in ids]
+
+    def card_uses(self) -> list[CardUse]:
+        """What is left of every card whose counters a decision changed."""
+        return [
+            CardUse(id_, usage.uses_left, usage.spent_minor)
+            for id_, usage in self._usages.items()
+            if (usage.uses_left, usage.spent_minor)
+            != (self._cards_by_id[id_].uses_left, self._cards_by_id[id_].spent_minor)
+        ]
+
+    def _get(self, id_: AuthorizationId | None) -> Authorization:
+        if id_ is None or id_ not in self._by_id:
+            raise NotFound("payment")
+        return self._by_id[id_]
+
+    def _with_number(self, found: Authorization, serial: int | None) -> Authorization:
+        """The payment, for whoever knows the number it was made with; for others there is none (P12)."""
+        card = self._card_of(found)
+        if card is not None and card.serial != serial:
+            raise NotFound("payment")
+        return found
+
+    def _card_of(self, authorization: Authorization) -> Card | None:
+        return self._cards_by_id.get(authorization.card_id) if authorization.card_id is not None else None
+
+    def _usage(self, card: Card) -> CardUsage:
+        usage = self._usages.get(card.id)
+        if usage is None:
+            usage = self._usages[card.id] = CardUsage(card.uses_left, card.spent_minor)
+        return usage
+
+    def _add(self, authorization: Authorization) -> Authorization:
+        self._by_id[authorization.id] = authorization
+        self._by_key[authorization.request_key] = authorization.id
+        self.inserted[authorization.id] = None
+        return authorization
+
+    def _update(self, authorization: Authorization, *, news: str | None) -> Authorization:
+        self._by_id[authorization.id] = authorization
+        if authorization.id not in self.inserted:
+            self.updated[authorization.id] = None
+        if news is not None:
+            self.news.append((news, authorization))
+        return authorization

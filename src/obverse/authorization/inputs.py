@@ -1,0 +1,40 @@
+"""What a batch is given: the state it decides over, and where new ids, codes and references come from."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from obverse.authorization.model import Authorization
+from obverse.cards.model import Card
+from obverse.kit.ids import NewId, SourceId
+from obverse.ledger.model import Account
+from obverse.wallet.model import Source
+
+_APPROVAL_CODE_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """Where ids, approval codes and network references come from; passed in, so that runs can be replayed."""
+
+    new_id: NewId
+    random_bytes: Callable[[int], bytes]
+    new_network_ref: Callable[[], str]
+    off_us_patience: timedelta
+    """How long after its opening a payment may wait for card companies before recovery closes it."""
+
+    def approval_code(self) -> str:
+        """Six letters and digits without those that are mistaken for one another (ISO 8583 DE 38)."""
+        return "".join([_APPROVAL_CODE_LETTERS[byte & 31] for byte in self.random_bytes(6)])
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the database says about everything a batch touches, under its locks."""
+
+    cards: Mapping[bytes, Card] = field(default_factory=dict)
+    """By number hash."""
+    sources: Mapping[SourceId, Source] = field(default_factory=dict)
+    accounts: Sequence[Account] = ()
+    authorizations: Iterable[Authorization] = ()
