@@ -9,7 +9,7 @@ import asyncpg
 from obverse.access.model import ApiKey, Scope
 from obverse.kit.database import Connection
 from obverse.kit.ids import ApiKeyId, MerchantId
-from obverse.kit.paging import Page, PageRequest, cut
+from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 
 _COLUMNS: Final = "id, last_four, name, merchant_id, scopes, live, created_at, revoked_at"
 
@@ -30,7 +30,7 @@ returning {_COLUMNS}
 
 PAGE: Final = f"""
 select {_COLUMNS} from api_keys
-where ($1::uuid is null or merchant_id = $1) and ($2::uuid is null or id < $2)
+where ($1::uuid is null or merchant_id = $1) and id < coalesce($2, {NEWEST})
 order by id desc limit $3
 """
 

@@ -17,6 +17,9 @@ CarryOut = Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]]
 """Carries out a batch in one commit: a result or a refusal for each command. Raises if nothing was committed
 for sure, or if that is unknown; then the commands are given again, which they must bear."""
 
+_LANES: Final = 2
+"""Batches under way at once: while the database works on one, Python prepares or finishes the other."""
+_WORTH_A_SECOND_BATCH: Final = 24
 _TRIES_ALONE_MAX: Final = 5
 _OUTAGE_PAUSE_S: Final = 0.1
 _EXPIRE_EVERY_S: Final = 0.1
@@ -30,11 +33,11 @@ class _Waiting(Generic[C, R]):
 
 
 class Batcher(Generic[C, R]):
-    """One queue and one worker: while a batch is being committed, the next one gathers.
+    """One queue: while a batch is being committed, the next one gathers.
 
-    One request alone is carried out at once; a thousand waiting share one commit. A batch in which a command
-    goes wrong is split and carried out one by one, so that it never takes its neighbours down. While the
-    database is gone, commands wait until their patience is over and are then refused with `Unavailable`.
+    One request alone is carried out at once; a thousand waiting share a commit or two. A batch in which a
+    command goes wrong is split and carried out one by one, so that it never takes its neighbours down. While
+    the database is gone, commands wait until their patience is over and are refused with `Unavailable`.
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class Batcher(Generic[C, R]):
         self._patience_s = patience_s
         self._observe = observe
         self._queue: deque[_Waiting[C, R]] = deque()
-        self._under_way: Sequence[_Waiting[C, R]] = ()
+        self._under_way: list[Sequence[_Waiting[C, R]]] = []
         self._wake = asyncio.Event()
         self._closed = False
 
@@ -64,18 +67,28 @@ class Batcher(Generic[C, R]):
         """Work until `close`, then finish what is queued."""
         expiry = asyncio.create_task(self._expire())
         try:
-            while self._queue or not self._closed:
-                if not self._queue:
-                    self._wake.clear()
-                    await self._wake.wait()
-                    continue
-                count = min(len(self._queue), self._size_max)
-                self._under_way = [self._queue.popleft() for _ in range(count)]
-                self._observe(count)
-                await self._settle(self._under_way)
-                self._under_way = ()
+            await asyncio.gather(*[self._work() for _ in range(_LANES)])
         finally:
             expiry.cancel()
+
+    async def _work(self) -> None:
+        while self._queue or not self._closed:
+            if not self._has_work():
+                if self._closed:
+                    return  # whoever is under way finishes what is left
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            count = min(len(self._queue), self._size_max)
+            batch = [self._queue.popleft() for _ in range(count)]
+            self._observe(count)
+            self._under_way.append(batch)
+            await self._settle(batch)
+            self._under_way.remove(batch)
+
+    def _has_work(self) -> bool:
+        """Whether a batch should begin now; beside another one only where enough is waiting for it."""
+        return len(self._queue) >= (_WORTH_A_SECOND_BATCH if self._under_way else 1)
 
     def close(self) -> None:
         """Take no more commands."""
@@ -129,9 +142,10 @@ class Batcher(Generic[C, R]):
         while True:
             await asyncio.sleep(_EXPIRE_EVERY_S)
             now = loop.time()
-            for waiting in self._under_way:
-                if waiting.give_up_at <= now:
-                    _answer(waiting, Unavailable())
+            for batch in self._under_way:
+                for waiting in batch:
+                    if waiting.give_up_at <= now:
+                        _answer(waiting, Unavailable())
             while self._queue and (self._queue[0].answer.done() or self._queue[0].give_up_at <= now):
                 _answer(self._queue.popleft(), Unavailable())
 

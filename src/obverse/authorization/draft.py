@@ -17,7 +17,7 @@ from obverse.ledger.rules import Books
 class Draft:
     """Copies of cards, accounts and authorizations, changed as the batch decides command after command.
 
-    Whatever is public here is for `saving`; nothing reaches the database before.
+    What is public here is for `saving`, and `asks` for the engine; nothing reaches the database before.
     """
 
     def __init__(self, partition_id: PartitionId, loaded: Loaded, *, now: datetime, makers: Makers) -> None:

@@ -55,17 +55,20 @@ where partition_id = any($1) and authorization_id = any($2) order by authorizati
 """
 
 # In key order, so that two processes that store the same keys wait for each other and never in a circle.
-INSERT: Final = f"""
-insert into authorizations ({_COLUMNS})
-select $1, * from unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::int[], $8::text[],
-    $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::text[], $16::bigint[],
-    $17::boolean[], $18::timestamptz[], $19::timestamptz[], $20::boolean[])
+INSERT: Final = """
+insert into authorizations (partition_id, created_at, id, request_key, fingerprint, status, decline,
+    failed_rules, approval_code, card_id, merchant_id, terminal, entry, category, amount_minor, currency,
+    captured_minor, captured_at_once, deadline_at)
+select $1, $2, * from unnest($3::uuid[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::int[],
+    $9::text[], $10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::text[],
+    $17::bigint[], $18::boolean[], $19::timestamptz[])
 """
 
-INSERT_LEGS: Final = f"""
-insert into legs (partition_id, {_LEG_COLUMNS})
+INSERT_LEGS: Final = """
+insert into legs (partition_id, authorization_id, position, source_id, kind, amount_minor, status,
+    debit_account_id, credit_account_id, transfer_id, network_ref)
 select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::bigint[], $7::text[],
-    $8::uuid[], $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[])
+    $8::uuid[], $9::uuid[], $10::uuid[], $11::text[])
 """
 
 UPDATE: Final = """
@@ -92,12 +95,7 @@ select id from authorizations
 where partition_id = $1 and status = 'processing' and deadline_at < $2 order by deadline_at limit $3
 """
 
-PAGE: Final = f"""
-select {_COLUMNS} from authorizations
-where partition_id = any($1) and ($2::uuid is null or id < $2) and ($3::uuid is null or card_id = $3)
-    and ($4::uuid is null or merchant_id = $4) and ($5::text is null or status = $5)
-order by id desc limit $6
-"""
+PAGE: Final = f"select {_COLUMNS} from authorizations where partition_id = any($1)"
 
 
 async def lock(
@@ -137,7 +135,13 @@ async def find_page(
     status: Status | None = None,
 ) -> Page[Authorization]:
     """Authorizations, newest first, narrowed by what is given."""
-    rows = await conn.fetch(PAGE, partition_ids, page.after, card_id, merchant_id, status, page.limit + 1)
+    filters = {"id <": page.after, "card_id =": card_id, "merchant_id =": merchant_id, "status =": status}
+    given = {comparison: value for comparison, value in filters.items() if value is not None}
+    # A statement of its own for every set of filters: one for all of them ("$3 is null or card_id = $3") gets
+    # one plan for all of them, and reads the whole table for whoever asks for one card.
+    narrowed = "".join([f" and {comparison} ${number}" for number, comparison in enumerate(given, 3)])
+    statement = f"{PAGE}{narrowed} order by id desc limit $2"
+    rows = await conn.fetch(statement, partition_ids, page.limit + 1, *given.values())
     return cut(await _with_legs(conn, partition_ids, rows), page, lambda a: a.id)
 
 
@@ -151,13 +155,14 @@ async def find_overdue(
 async def insert(
     conn: Connection, partition_id: PartitionId, authorizations: Sequence[Authorization]
 ) -> None:
-    """Store new authorizations and their legs."""
+    """Store the new authorizations of one batch and their legs; all were made at the same moment."""
     if not authorizations:
         return
     ordered = sorted(authorizations, key=lambda a: a.request_key)
     await conn.execute(
         INSERT,
         partition_id,
+        ordered[0].created_at,
         [a.id for a in ordered],
         [a.request_key for a in ordered],
         [a.fingerprint for a in ordered],
@@ -175,8 +180,6 @@ async def insert(
         [a.captured_minor for a in ordered],
         [a.captured_at_once for a in ordered],
         [a.deadline_at for a in ordered],
-        [a.created_at for a in ordered],
-        [a.answered_again for a in ordered],
     )
     legs = [(a.id, leg) for a in ordered for leg in a.legs]
     if legs:
@@ -199,8 +202,6 @@ async def _insert_legs(
         [leg.credit_account_id for _, leg in legs],
         [leg.transfer_id for _, leg in legs],
         [leg.network_ref for _, leg in legs],
-        [leg.response_code for _, leg in legs],
-        [leg.network_approval for _, leg in legs],
     )
 
 

@@ -1,6 +1,7 @@
 """The engine: one decision for every door."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -92,6 +93,8 @@ class Engine:
         self._in_flight: dict[AuthorizationId, asyncio.Task[Authorization]] = {}
         self._workers: list[asyncio.Task[None]] = []
         self._later: set[asyncio.Task[None]] = set()
+        self._in_doubt: Counter[str] = Counter()
+        """Request keys by how many tasks of `_later` are at them."""
 
     async def start(self) -> None:
         self._workers = [asyncio.create_task(b.run()) for b in self._batchers.values()]
@@ -116,11 +119,13 @@ class Engine:
         """
         command = self._authorize_command(request)
         authorization = await self._batchers[self._partition_of(request.number)].submit(command)
+        # The first to get through may be a repeat too, of one that was refused and is about to be undone.
+        repeats_doubt = request.request_key in self._in_doubt
         if authorization.id != command.id:
             return replace(await self._answer_again(authorization), repeated=True)
         if authorization.status is Status.PROCESSING:
-            return await asyncio.shield(self._complete(authorization))
-        return authorization
+            authorization = await asyncio.shield(self._complete(authorization))
+        return await self._answer_again(authorization) if repeats_doubt else authorization
 
     async def dry_run(self, request: AuthorizationRequest) -> Decision:
         """Say what would be decided now, every rule and the exact split, with nothing moved (PF-9)."""
@@ -184,9 +189,16 @@ class Engine:
                 else:
                     return
 
+        def done(task: asyncio.Task[None]) -> None:
+            self._later.discard(task)
+            self._in_doubt[request_key] -= 1
+            if not self._in_doubt[request_key]:
+                del self._in_doubt[request_key]
+
         task = asyncio.create_task(until_done())
         self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        self._in_doubt[request_key] += 1
+        task.add_done_callback(done)
 
     async def cancel(self, id_: AuthorizationId) -> Authorization:
         """Undo a payment by its id, in whatever state. Raises `NotFound`, `Unavailable`."""
@@ -245,6 +257,8 @@ class Engine:
             async with self._database.connection() as conn:
                 overdue = await repository.find_overdue(conn, partition_id, self._clock.now(), limit)
             forgotten = [id_ for id_ in overdue if id_ not in self._in_flight]
+            for id_ in forgotten:  # whoever wanted these had gone before its commit, and asked nobody
+                self._asks.pop(id_, None)
             batcher = self._batchers[partition_id]
             await asyncio.gather(*[batcher.submit(Conclude(id_, {})) for id_ in forgotten])
             closed += len(forgotten)

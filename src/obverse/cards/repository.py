@@ -18,7 +18,7 @@ from obverse.cards.model import (
 )
 from obverse.kit.database import Connection
 from obverse.kit.ids import CardId, MemberId, PartitionId
-from obverse.kit.paging import Page, PageRequest, cut
+from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 
 _COLUMNS: Final = """
 partition_id, id, kind, state, bin, serial, last_four, number_hash, member_id, held_by, currency,
@@ -54,7 +54,7 @@ OF_HOLDER: Final = f"select {_COLUMNS} from cards where holder_token_hash = $1"
 
 PAGE: Final = f"""
 select {_COLUMNS} from cards
-where member_id = $1 and ($2::uuid is null or id < $2)
+where member_id = $1 and id < coalesce($2, {NEWEST})
 order by id desc limit $3
 """
 

@@ -1,37 +1,52 @@
-"""`obverse serve`."""
+"""`obverse serve`: the platform in one process, or in several that share database and ports."""
 
 import asyncio
-import gc
 import signal
+import socket
 
 import typer
 
 from obverse.bootstrap import Platform
+from obverse.cli.mates import Mates
+from obverse.cli.running import spare_the_collector
+from obverse.kit.errors import CannotStart
 from obverse.kit.settings import Settings
 
 
 async def serve(settings: Settings) -> None:
-    """Run the platform until SIGTERM or SIGINT, then let what is under way finish."""
+    """Run the platform until SIGTERM or SIGINT, then let what is under way finish.
+
+    With `OBVERSE_WORKERS` above one, this process is the first of them: it starts the others and keeps them.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    async with Platform(settings) as platform:
-        _spare_the_collector()
-        typer.echo(
-            f"Obverse is up. REST {platform.rest_url} (docs at /docs), "
-            f"ISO 8583 {settings.acquirer_host}:{platform.acquirer.port}. Ctrl-C stops it."
-        )
-        await stop.wait()
-        typer.echo("Stopping ...")
+    shared = settings.workers > 1
+    if shared:
+        _refuse_a_strangers_ports(settings)
+    async with Platform(settings, reuse_port=shared) as platform:
+        async with Mates(settings.workers - 1, platform.rest.port, platform.acquirer.port):
+            spare_the_collector()
+            typer.echo(
+                f"Obverse is up. REST {platform.rest_url} (docs at /docs), "
+                f"ISO 8583 {settings.acquirer_host}:{platform.acquirer.port}. Ctrl-C stops it."
+            )
+            await stop.wait()
+            typer.echo("Stopping ...")
 
 
-def _spare_the_collector() -> None:
-    """Look for garbage less often, and never among what was there when the doors opened.
-
-    Everything of a payment is freed when its last reference goes; the collector only searches for cycles, and
-    took a sixth of the time of each payment to find none. See docs/benchmarks.md.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+def _refuse_a_strangers_ports(settings: Settings) -> None:
+    """Ports that are shared among workers could be shared with another installation unnoticed: look first."""
+    for host, port in (
+        (settings.rest_host, settings.rest_port),
+        (settings.acquirer_host, settings.acquirer_port),
+    ):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            socket.create_server((host, port), family=family).close()
+        except OSError as error:
+            raise CannotStart(
+                f"{host}:{port} is taken. Stop what uses that port, or set OBVERSE_REST_PORT and "
+                "OBVERSE_ACQUIRER_PORT."
+            ) from error

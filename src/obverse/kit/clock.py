@@ -96,6 +96,9 @@ class ClockFollower:
             except Unavailable:
                 _log.warning("clock_not_followed", reason="database unavailable")
                 await asyncio.sleep(_POLL_SECONDS)
+            except Exception:  # noqa: BLE001 - a process that stopped following would have a time of its own
+                _log.exception("clock_not_followed")
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def _listen(self) -> None:
         async with self._database.dedicated() as conn:

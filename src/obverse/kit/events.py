@@ -14,7 +14,7 @@ import msgspec
 
 from obverse.kit.database import Connection
 from obverse.kit.ids import EventId
-from obverse.kit.paging import Page, PageRequest, cut
+from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -35,9 +35,9 @@ insert into events (id, type, subject_id, data, created_at)
 select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timestamptz[])
 """
 
-READ_PAGE: Final = """
+READ_PAGE: Final = f"""
 select id, type, subject_id, data, created_at from events
-where ($1::uuid is null or id < $1) order by id desc limit $2
+where id < coalesce($1, {NEWEST}) order by id desc limit $2
 """
 
 

@@ -1,7 +1,7 @@
 """Ids: UUIDv7 inside, TypeID-style text outside (`card_01j...`), one NewType per kind.
 
 Inside the platform and in the database an id is a plain UUID: small, sortable by time, fast.
-Only doors turn it into text and back.
+Doors turn it into text and back; events carry the text, because they are for the outside.
 Source: RFC 9562 (UUIDv7); the TypeID specification (base32, 26 characters).
 """
 
@@ -81,6 +81,4 @@ _KINDS: Final = {
     "auth": "authorization",
     "key": "API key",
     "evt": "event",
-    "acct": "account",
-    "xfer": "transfer",
 }

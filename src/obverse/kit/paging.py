@@ -11,6 +11,10 @@ T = TypeVar("T")
 
 LIMIT_MAX: Final = 100
 
+NEWEST: Final = "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"
+"""In SQL, what every id is below: `id < coalesce($1, NEWEST)` is looked up in an index, whatever the plan;
+`$1 is null or id < $1` makes a page cost all the rows before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         "941012", pattern=r"^[0-9]{6}$", description="First six digits of the cards we issue; fixed for ever."
     )
     partitions: int = Field(1, ge=1, le=100, description="How many parts hot tables have; fixed for ever.")
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that share the doors' ports and the database."
+    )
     rest_host: str = Field("127.0.0.1", description="Where the REST door listens.")
     rest_port: Port = Field(8080, description="0 picks a free port.")
     acquirer_host: str = Field("127.0.0.1", description="Where the ISO 8583 door listens.")

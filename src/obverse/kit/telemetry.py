@@ -99,7 +99,7 @@ def configure_logging(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("pgqueuer", "httpx", "httpcore"):
+    for chatty in ("alembic", "httpcore", "httpx", "pgqueuer", "uvicorn"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     sys.excepthook = _log_unhandled
 

@@ -8,7 +8,7 @@ import asyncpg
 
 from obverse.kit.database import Connection
 from obverse.kit.ids import MerchantId
-from obverse.kit.paging import Page, PageRequest, cut
+from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 from obverse.merchants.errors import MerchantNumberTaken
 from obverse.merchants.model import Merchant, MerchantState
 
@@ -27,7 +27,7 @@ LOAD: Final = f"select {_COLUMNS} from merchants where id = any($1::uuid[])"
 FIND: Final = f"select {_COLUMNS} from merchants where acquirer_id = $1 and merchant_no = $2"
 
 PAGE: Final = f"""
-select {_COLUMNS} from merchants where $1::uuid is null or id < $1 order by id desc limit $2
+select {_COLUMNS} from merchants where id < coalesce($1, {NEWEST}) order by id desc limit $2
 """
 
 CLOSE: Final = f"update merchants set state = 'closed' where id = $1 returning {_COLUMNS}"

@@ -89,8 +89,9 @@ async def test_p06_a_repeat_waits_with_its_first_and_the_card_company_is_asked_o
     other = an_engine(world.house, FakeCardCompany())
     await other.start()
     request = world.request(face)
-    waiting = [asyncio.create_task(e.authorize(request)) for e in (world.engine, world.engine, other)]
+    waiting = [asyncio.create_task(world.engine.authorize(request)) for _ in range(2)]
     await world.card_company.was_asked()
+    waiting.append(asyncio.create_task(other.authorize(request)))
     await asyncio.sleep(0.05)
     world.card_company.gate.set()
     answers = await asyncio.gather(*waiting)
@@ -109,6 +110,21 @@ async def test_the_caller_hanging_up_does_not_stop_a_payment(world: EngineWorld)
     caller.cancel()
     world.card_company.gate.set()
     assert (await world.engine.authorize(request)).status is Status.APPROVED
+
+
+async def test_p07_recovery_closes_what_its_caller_left_before_the_commit(world: EngineWorld) -> None:
+    _, face = await world.off_us_card()
+    request = world.request(face)
+    caller = asyncio.create_task(world.engine.authorize(request))
+    await asyncio.sleep(0)
+    caller.cancel()
+    world.house.clock.move_to(timedelta(minutes=1))
+    answer = await world.engine.authorize(request)
+    world.house.clock.move_to(timedelta(minutes=2))
+    assert await world.engine.recover() == 1
+    assert (await world.engine.get(answer.id)).decline is Decline.CARD_COMPANY_LATE
+    assert not world.engine._asks
+    assert world.card_company.asked == []
 
 
 async def test_p07_recovery_closes_what_a_dead_process_left_open_and_reverses_it(world: EngineWorld) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -13,10 +13,14 @@ import asyncpg
 import pytest
 from tests.factories.cards import a_one_time_card
 from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine, an_engine_world
-from tests.factories.wallet import build_house
+from tests.factories.ledger import P0
+from tests.factories.waiting import eventually
+from tests.factories.wallet import BIN, build_house
 
-from obverse.authorization import AuthorizationRequest, Decline, Rule, Status
+from obverse.authorization import AuthorizationRequest, Decline, EngineSettings, Makers, Rule, Status
+from obverse.bootstrap import MeasuredEngine
 from obverse.cards import Card, CardsRekey, Controls
+from obverse.kit import telemetry
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.errors import NotFound, Unavailable
@@ -213,6 +217,33 @@ async def test_a_dry_run_follows_keys_that_another_process_has_turned_over(
     assert (await world.engine.dry_run(world.request(face))).decline is None
 
 
+async def test_p17_the_metrics_tell_no_declined_guess_from_another(world: EngineWorld) -> None:
+    """Everybody may read them, a shop that guesses included."""
+    company = FakeCardCompany()
+    measured = MeasuredEngine(
+        world.house.database,
+        world.house.vault,
+        company,
+        world.house.clock,
+        Makers(world.house.new_id, world.house.random_bytes, company.new_reference, timedelta(seconds=7)),
+        EngineSettings(bin=BIN),
+    )
+    await measured.start()
+    _, face = await world.card()
+    labels = []
+    for guess in (replace(face, number=Secret("9410120000000000")), replace(face, expiry="2401")):
+        before = _declined_so_far()
+        assert (await measured.authorize(world.request(guess))).status is Status.DECLINED
+        labels.append(_declined_so_far() - before)
+    await measured.stop()
+    assert labels == [Counter({"card_not_accepted": 1})] * 2
+
+
+def _declined_so_far() -> Counter[str]:
+    (metric,) = telemetry.AUTHORIZATIONS.collect()
+    return Counter({s.labels["decline"]: int(s.value) for s in metric.samples if s.name.endswith("_total")})
+
+
 async def test_money_may_be_captured_once_in_part(world: EngineWorld) -> None:
     _, face = await world.card()
     approved = await world.engine.authorize(world.request(face, 10_000))
@@ -305,6 +336,26 @@ async def test_p05_an_approval_told_to_a_repeat_is_not_undone_for_its_first_that
     await world.engine.reverse(request.request_key, face.number, request.amount)  # its terminal may, always
     assert (await world.engine.get(told.id)).status is Status.REVERSED
     await other.stop()
+
+
+async def test_p05_what_a_repeat_is_told_after_an_outage_stays_though_its_first_is_being_undone(
+    world: EngineWorld,
+) -> None:
+    """The repeat is the first that gets as far as the database, before the undoing does."""
+    engine = an_engine(world.house, FakeCardCompany(), patience_s=0.05)
+    await engine.start()
+    _, face = await world.card()
+    request, arrived = world.request(face), world.house.clock.now()
+    pool, world.house.database._pool = world.house.database._pool, None
+    with pytest.raises(Unavailable):
+        await engine.authorize(request)
+    engine.reverse_later(request.request_key, face.number, request.amount, in_doubt_since=arrived)
+    await asyncio.sleep(0)
+    await eventually(lambda: not engine._batchers[P0]._queue)  # it pauses before its next try
+    world.house.database._pool = pool
+    told = await engine.authorize(request)
+    await engine.stop()
+    assert (await world.engine.get(told.id)).status is told.status
 
 
 async def test_a_payment_its_terminal_was_refused_is_undone_through_any_trouble(

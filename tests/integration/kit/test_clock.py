@@ -1,8 +1,11 @@
 """PF-10: one clock, moved for every process at once."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from itertools import count
 
+import asyncpg
 import pytest
 from tests.factories.waiting import eventually
 
@@ -50,6 +53,24 @@ async def test_following_goes_on_after_an_outage(
             break
         except Unavailable:
             continue
+    await eventually(lambda: clock.offset == MONTH)
+    await follower.stop()
+
+
+async def test_following_goes_on_after_any_trouble(
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dedicated, tries = database.dedicated, count()
+
+    def refused_once() -> AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]:
+        if next(tries) == 0:
+            raise asyncpg.InvalidPasswordError
+        return dedicated()
+
+    monkeypatch.setattr(database, "dedicated", refused_once)
+    follower = ClockFollower(database, clock)
+    await follower.start()
+    await ClockFollower(database, Clock()).advance(MONTH)
     await eventually(lambda: clock.offset == MONTH)
     await follower.stop()
 

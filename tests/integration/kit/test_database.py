@@ -1,6 +1,7 @@
 """Units of work, cancellation, outages, unsafe servers, migrations."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -116,6 +117,28 @@ async def test_lost_connections_are_unavailable_and_then_the_pool_recovers(
         await lose_the_connection()
     await set_offset(database, 5)
     assert await offset(database) == 5
+
+
+async def test_a_server_that_has_become_a_standby_is_left_for_the_one_that_writes(
+    database: Database, database_url: str, cut_connections: Callable[[], Awaitable[None]]
+) -> None:
+    """A standby answers every question and refuses every write, so nothing but that tells of it."""
+    name = urlsplit(database_url).path[1:]
+    owner = await asyncpg.connect(database_url)
+    await owner.execute(f"alter database {name} set default_transaction_read_only = on")
+    await cut_connections()
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await set_offset(database, 5)
+    owner = await asyncpg.connect(database_url)
+    await owner.execute("set default_transaction_read_only = off")
+    await owner.execute(f"alter database {name} reset default_transaction_read_only")
+    await owner.close()
+    for _ in range(10):  # as many as the pool may hold
+        with contextlib.suppress(Unavailable):
+            await set_offset(database, 5)
+    await set_offset(database, 6)
+    assert await offset(database) == 6
 
 
 async def test_an_empty_pool_is_unavailable_after_its_timeout(database_url: str) -> None:

@@ -161,7 +161,7 @@ async def test_a_roll_up_waits_for_transactions_that_have_not_ended(
     ],
     ids=["a changed balance", "a lost account"],
 )
-async def test_p02_the_check_finds(
+async def test_p02_the_check_finds_what_does_not_follow_from_the_journal(
     ledger: Ledger, database: Database, database_url: str, damage: str, problem: str
 ) -> None:
     bank, saver = a_source_of_money(), an_account()

@@ -106,7 +106,7 @@ TABLE: dict[str, Row] = {
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
-def test_the_decision_for(row: Row) -> None:
+def test_the_first_rule_that_fails_names_the_decline(row: Row) -> None:
     request = a_request(row.amount_minor, row.merchant, currency=CurrencyCode(row.currency))
     decision = decide(request, row.card, *row.sources, details_match=row.details_match)
     assert decision.decline is row.decline

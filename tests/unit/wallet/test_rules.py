@@ -44,7 +44,9 @@ ALL = [ONE, TWO, SUSPENDED, REMOVED, DOLLARS]
     [(None, (ONE, TWO)), ((TWO, ONE), (TWO, ONE)), ((DOLLARS,), (DOLLARS,))],
     ids=["whatever_is_there", "in_the_order_asked", "another_currency"],
 )
-def test_the_sources_of_a_card(wanted: tuple[Source, ...] | None, chosen: tuple[Source, ...]) -> None:
+def test_the_sources_that_are_wanted_stand_behind_the_card_in_order(
+    wanted: tuple[Source, ...] | None, chosen: tuple[Source, ...]
+) -> None:
     ids = None if wanted is None else [source.id for source in wanted]
     assert funding_for(ALL, ids) == chosen
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from obverse.access.model import Scope
 from obverse.bootstrap import Platform
 from obverse.cli.demo.children import NEW_KEY
+from obverse.cli.running import spare_the_collector
 from obverse.kit.clock import Clock
 from obverse.kit.errors import ObverseError
 from obverse.kit.settings import Settings
@@ -28,6 +29,7 @@ Answers = Callable[[str], Any]
 @asynccontextmanager
 async def _platform(_: Mapping[str, Any]) -> AsyncIterator[Answers]:
     async with Platform(Settings.load()) as platform:
+        spare_the_collector()
         _tell({"rest_url": platform.rest_url, "acquirer_port": platform.acquirer.port})
 
         async def answer(question: str) -> None:

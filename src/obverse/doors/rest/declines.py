@@ -17,7 +17,7 @@ class DeclineView(msgspec.Struct, frozen=True):
 
 
 class RuleView(msgspec.Struct, frozen=True):
-    """One rule's answer; `not_asked` where there was no card to ask it of."""
+    """One rule's answer; `not_asked` where there was no card, or nothing behind it, to ask it of."""
 
     rule: str
     result: str
@@ -74,6 +74,9 @@ FOR_MEMBERS: Final[dict[Decline, DeclineView]] = {
     }.items()
 }
 
+_LAST_QUESTIONS: Final = (Rule.KNOWN_CARD, Rule.CARD_DETAILS, Rule.FUNDING_ACTIVE)
+"""Where one of these fails, the rules that follow it are not asked any more."""
+
 _NAMES: Final = [(rule, str(rule.name).lower()) for rule in Rule]
 _ALL_PASSED: Final = [RuleView(name, "pass") for _, name in _NAMES]
 
@@ -82,12 +85,10 @@ def explain(failed: Rule) -> list[RuleView]:
     """Every rule's answer, in the order in which they are asked (PF-9)."""
     if not failed:
         return _ALL_PASSED
-    no_card = Rule.KNOWN_CARD in failed
+    stopped_at = next((rule for rule in _LAST_QUESTIONS if rule in failed), None)
     return [
-        RuleView(name, "fail" if rule in failed else "not_asked" if no_card and _needs_card(rule) else "pass")
+        RuleView(
+            name, "fail" if rule in failed else "not_asked" if stopped_at and rule > stopped_at else "pass"
+        )
         for rule, name in _NAMES
     ]
-
-
-def _needs_card(rule: Rule) -> bool:
-    return rule is not Rule.MERCHANT_ACTIVE

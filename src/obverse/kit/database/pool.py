@@ -27,8 +27,9 @@ _GONE: Final = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
-"""What PostgreSQL says when it is stopping, starting, broken or full: not a defect of ours."""
+"""What PostgreSQL says when it is stopping, starting, broken, full or a standby: not a defect of ours."""
 
 
 class Database:

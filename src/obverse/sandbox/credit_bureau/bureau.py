@@ -20,7 +20,6 @@ from obverse.sandbox.trace import Trace
 Standing = Literal["good", "bad"]
 
 BAD_ENDING: Final = "0000"
-SILENCE_S: Final = 3600
 
 
 class StandingQuestion(msgspec.Struct, frozen=True):
@@ -50,6 +49,11 @@ class CreditBureau(HttpServer):
         super().__init__(self._make_app())
         self.name = name
         self._faults, self._trace = faults, trace
+        self._closing = asyncio.Event()
+
+    async def stop(self) -> None:
+        self._closing.set()
+        await super().stop()
 
     async def answer(self, identity_number: str) -> Response[StandingAnswer | str]:
         """The answer to one question; raises `HTTPException` for what is no identity number."""
@@ -57,7 +61,8 @@ class CreditBureau(HttpServer):
         rule = self._faults.take(MessageKind.STANDING)
         fault = rule.fault if rule is not None else None
         if fault in (Fault.SILENT, Fault.LOST):
-            await asyncio.sleep(SILENCE_S)
+            await self._closing.wait()
+            raise HTTPException(status_code=503, detail="The bureau is closed.")
         if rule is not None and rule.delay_ms:
             await asyncio.sleep(rule.delay_ms / 1000)
         if fault in (Fault.CLOSE, Fault.REFUSE):
