@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+from msgspec.structs import replace
 from tests.factories.iso8583 import ACQUIRER, MERCHANT_NO, TERMINAL
 
 from obverse.authorization.errors import CaptureTooLarge

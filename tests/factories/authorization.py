@@ -1,11 +1,11 @@
 """Payments, and everything the engine decides over, without a database."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from uuid import UUID, uuid4
 
+from msgspec.structs import replace
 from tests.factories.ledger import NOON, P0, an_account
 
 from obverse.authorization.batch import Batch
@@ -161,6 +161,11 @@ def decided(answer: Authorization | ObverseError) -> Authorization:
     """The answer, which must be a decision."""
     assert isinstance(answer, Authorization), answer
     return answer
+
+
+def told(answer: Authorization) -> Authorization:
+    """The answer without the marks that tell a repeat from a first answer."""
+    return replace(answer, answered_again=False, repeated=False)
 
 
 def credit_of(limit_minor: int) -> Account:

@@ -1,8 +1,9 @@
 """API keys: who calls, and what the key may do."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from obverse.kit.ids import ApiKeyId, MerchantId
 
@@ -22,8 +23,7 @@ class Scope(StrEnum):
     """See explanations, ledger and events; move the sandbox clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(msgspec.Struct, frozen=True):
     """A key without its token, which is shown once and kept as a keyed hash."""
 
     id: ApiKeyId

@@ -5,8 +5,9 @@ the first has left.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from obverse.authorization import rules
 from obverse.authorization.commands import (

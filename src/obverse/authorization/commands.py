@@ -1,8 +1,9 @@
 """What the engine can be told to do. Commands for one partition are decided together, batch by batch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from obverse.authorization.model import AuthorizationRequest, LegStatus
 from obverse.authorization.ports import LegAnswer
@@ -10,8 +11,7 @@ from obverse.kit.ids import AuthorizationId, MerchantId
 from obverse.kit.money import Money
 
 
-@dataclass(frozen=True, slots=True)
-class Authorize:
+class Authorize(msgspec.Struct, frozen=True):
     """Decide a payment. `id` is given before, so that a batch tried twice recognises its own work.
 
     `number_hashes` are the number's keyed hashes under every live key; `cvv_ok` is None where no CVV came.
@@ -25,23 +25,20 @@ class Authorize:
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Conclude:
+class Conclude(msgspec.Struct, frozen=True):
     """Close a payment whose card companies were asked; a leg without an answer is taken as not answered."""
 
     id: AuthorizationId
     answers: Mapping[int, LegAnswer]
 
 
-@dataclass(frozen=True, slots=True)
-class Reverse:
+class Reverse(msgspec.Struct, frozen=True):
     """Undo a payment known by its id."""
 
     id: AuthorizationId
 
 
-@dataclass(frozen=True, slots=True)
-class ReverseByKey:
+class ReverseByKey(msgspec.Struct, frozen=True):
     """Undo a payment known by its request key, also one that has not arrived yet (P8).
 
     `serial` is that of the card number it came with: a request key can be guessed, so it is not enough.
@@ -59,16 +56,14 @@ class ReverseByKey:
     in_doubt_since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(msgspec.Struct, frozen=True):
     """Claim an approved payment, in whole (`amount_minor` None) or in part; the rest is released."""
 
     id: AuthorizationId
     amount_minor: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureByKey:
+class CaptureByKey(msgspec.Struct, frozen=True):
     """The same, for a door that knows the payment by its request key and the card's number (OT-16)."""
 
     request_key: str
@@ -76,15 +71,13 @@ class CaptureByKey:
     amount_minor: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerAgain:
+class AnswerAgain(msgspec.Struct, frozen=True):
     """Note that a repeat is about to be told of this approval."""
 
     id: AuthorizationId
 
 
-@dataclass(frozen=True, slots=True)
-class LegReversed:
+class LegReversed(msgspec.Struct, frozen=True):
     """A card company has acknowledged the reversal of one leg, which was `seen` like this before it was sent.
 
     If the leg has changed since, the request itself may have gone out after its reversal, which then undid

@@ -1,9 +1,10 @@
 """An authorization: the decision on one payment, made of one leg per funding source."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntFlag, StrEnum
+
+import msgspec
 
 from obverse.kit.ids import (
     AccountId,
@@ -102,8 +103,7 @@ class LegStatus(StrEnum):
     REVERSED = "reversed"
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationRequest:
+class AuthorizationRequest(msgspec.Struct, frozen=True):
     """One payment as a door understood it.
 
     `request_key` is the same for every repeat of the same request (ISO 8583: DE 7, 11, 32, 37, 41; REST:
@@ -123,8 +123,7 @@ class AuthorizationRequest:
     capture: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(msgspec.Struct, frozen=True):
     """One funding source's share. Off-us legs carry what their card company needs to find them again."""
 
     position: int
@@ -140,8 +139,7 @@ class Leg:
     network_approval: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
+class Authorization(msgspec.Struct, frozen=True):
     """The stored decision. `declines` are values, not errors: somebody at a till is waiting for one."""
 
     partition_id: PartitionId
@@ -163,14 +161,13 @@ class Authorization:
     deadline_at: datetime | None
     created_at: datetime
     legs: Sequence[Leg] = ()
-    answered_again: bool = field(default=False, compare=False)
+    answered_again: bool = False
     """A repeat was told of the approval, so that nobody may undo it for the first answer's being lost."""
-    repeated: bool = field(default=False, compare=False)
+    repeated: bool = False
     """Whether this is the earlier answer to a request that came again. Told to the asker, not stored (P6)."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegPlan:
+class LegPlan(msgspec.Struct, frozen=True):
     """What one source would pay."""
 
     source_id: SourceId
@@ -180,8 +177,7 @@ class LegPlan:
     credit_account_id: AccountId
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The engine's answer before anything is moved: every rule's answer and the exact split (PF-9)."""
 
     failed_rules: Rule

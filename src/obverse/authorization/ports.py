@@ -1,8 +1,9 @@
 """What the engine needs from the networks it asks."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from obverse.kit.ids import VaultCardId
 from obverse.kit.money import Money
@@ -17,8 +18,7 @@ class LegOutcome(StrEnum):
     """Sent, and the deadline passed: it may have happened."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegAnswer:
+class LegAnswer(msgspec.Struct, frozen=True):
     outcome: LegOutcome
     response_code: str | None = None
     """DE 39 as the card company gave it."""
@@ -26,8 +26,7 @@ class LegAnswer:
     """DE 38."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegRequest:
+class LegRequest(msgspec.Struct, frozen=True):
     """One off-us leg on its way to a card company.
 
     `network_ref` was stored before sending and names the message (DE 7, 11, 37), so that it can be

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from obverse.authorization.model import (
     Authorization,
     AuthorizationRequest,
@@ -36,8 +38,7 @@ class CardUsage:
     spent_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class KnownCard:
+class KnownCard(msgspec.Struct, frozen=True):
     """A card the request named, with what stands behind it.
 
     `details_match` says whether expiry and CVV, as far as they came, are the card's own.

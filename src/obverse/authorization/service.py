@@ -3,11 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from obverse.authorization import repository
 from obverse.authorization.batch import Batch

@@ -1,9 +1,10 @@
 """A card: a stand-in that a shop may see."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from obverse.kit.ids import CardId, MemberId, MerchantId, PartitionId, SourceId
 from obverse.kit.money import CurrencyCode
@@ -33,8 +34,7 @@ class HeldBy(StrEnum):
     """Handed over: whoever claimed the link spends it, and neither side learns the other (OT-8)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Controls:
+class Controls(msgspec.Struct, frozen=True):
     """What the member allows at issue (OT-7). None means no limit; 0 means nothing may be spent."""
 
     amount_limit_minor: int | None = None
@@ -48,8 +48,7 @@ class Controls:
     """How many payments at issue; `Card.uses_left` is what remains of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(msgspec.Struct, frozen=True):
     """A card as stored. The number is not: it is BIN + FF1(serial) + Luhn digit, made when it is needed."""
 
     partition_id: PartitionId
@@ -70,11 +69,10 @@ class Card:
     funding: tuple[SourceId, ...]
     """Sources in the order in which they pay."""
     created_at: datetime
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class CardUse:
+class CardUse(msgspec.Struct, frozen=True):
     """What a batch of decisions leaves of a card."""
 
     id: CardId
@@ -82,8 +80,7 @@ class CardUse:
     spent_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class CardFace:
+class CardFace(msgspec.Struct, frozen=True):
     """What a shop asks for. `expiry` is YYMM as printed; the card's own `expires_at` may end it earlier."""
 
     number: Secret
@@ -91,8 +88,7 @@ class CardFace:
     cvv: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """What cards are asked for; all cards of one order are alike but for their numbers.
 
     `funding` has been checked by the wallet: the member's own, active, and of this currency.
@@ -105,19 +101,17 @@ class Order:
     controls: Controls
     funding: tuple[SourceId, ...]
     expires_at: datetime | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestKey:
+class RequestKey(msgspec.Struct, frozen=True):
     """What makes an order safe to repeat: same key and fingerprint, same cards."""
 
     key: str
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """The answer to an order. `repeated` says that an earlier request with the same key made the cards."""
 
     cards: Sequence[Card]
@@ -129,8 +123,7 @@ class Issued:
         return self.cards[0]
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimLink:
+class ClaimLink(msgspec.Struct, frozen=True):
     """A link by which one other person may take a card over (OT-8); its token is kept as a keyed hash."""
 
     token_hash: bytes
@@ -150,8 +143,7 @@ class Viewer(StrEnum):
     OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(msgspec.Struct, frozen=True):
     """What a viewer may see of a card. Nothing about a recipient is ever shown, since nothing is stored."""
 
     number: bool

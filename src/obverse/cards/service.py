@@ -1,9 +1,10 @@
 """Issuing cards, showing them to their holder, and handing them over."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec.structs import replace
 
 from obverse.cards import repository, rules
 from obverse.cards.errors import CardNotFound, ClaimLinkExists, ClaimLinkInvalid

@@ -5,7 +5,6 @@ anybody importing upwards. `data` never holds a secret. Source: promise P13.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -19,8 +18,7 @@ from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 Json: TypeAlias = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """`type` is `<room's noun>.<past tense>`; `subject_id` is the id of what it happened to."""
 
     id: EventId

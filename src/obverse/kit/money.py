@@ -1,9 +1,9 @@
 """Amounts: integer minor units and an ISO 4217 currency. No float comes near."""
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, NewType
 
+import msgspec
 from iso4217 import Currency as Iso4217
 
 CurrencyCode = NewType("CurrencyCode", str)
@@ -15,8 +15,7 @@ AMOUNT_MINOR_MAX: Final = 999_999_999_999
 KRW: Final = CurrencyCode("KRW")
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(msgspec.Struct, frozen=True):
     """`amount_minor` of `currency`; won has no decimals, so 34000 is 34,000 won."""
 
     amount_minor: int

@@ -1,9 +1,10 @@
 """Accounts and transfers: the words of double entry."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+import msgspec
 
 from obverse.kit.ids import AccountId, PartitionId, TransferId
 from obverse.kit.money import CurrencyCode
@@ -26,8 +27,7 @@ class AccountKind(StrEnum):
     """What cannot be placed yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """One account with its cached balances, all in minor units of `currency`.
 
     `floor_minor` is how low `available` may bring the account: 0 for stored money, minus the limit for
@@ -71,8 +71,7 @@ class TransferKind(StrEnum):
     """Releases (a part of) a pending transfer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True):
     """`amount_minor` from the debit to the credit account; a row of the journal, never changed.
 
     A `POST` or `VOID` names the pending transfer it resolves, that transfer's amount, and how much of it
@@ -93,8 +92,7 @@ class Transfer:
     resolved_before_minor: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
+class Break(msgspec.Struct, frozen=True):
     """Something that does not add up: `id` is an account, or a transfer for `wrong_resolution`."""
 
     problem: str
@@ -102,8 +100,7 @@ class Break:
     id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class TrialBalanceLine:
+class TrialBalanceLine(msgspec.Struct, frozen=True):
     """All accounts of one kind and currency, in minor units."""
 
     currency: str

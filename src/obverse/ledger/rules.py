@@ -1,8 +1,10 @@
 """What a transfer does to two accounts, and when it is refused. Pure: no database in sight."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from obverse.kit.ids import AccountId, TransferId
 from obverse.ledger.errors import (

@@ -1,8 +1,9 @@
 """Members: persons who hold stand-ins."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from obverse.kit.ids import MemberId, PartitionId
 from obverse.kit.secret import Sealed, Secret
@@ -13,8 +14,7 @@ class Standing(StrEnum):
     SUSPENDED = "suspended"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """A member without anything that names the person: that part is sealed."""
 
     id: MemberId
@@ -23,8 +23,7 @@ class Member:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(msgspec.Struct, frozen=True):
     """What a person gives to become a member (OT-1); `identity_number` is kept only as a keyed hash."""
 
     identity_number: Secret
@@ -32,8 +31,7 @@ class Application:
     password: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Applicant:
+class Applicant(msgspec.Struct, frozen=True):
     """An application that is ready to be stored once every check has passed (OT-2)."""
 
     identity_hash: bytes
@@ -41,24 +39,21 @@ class Applicant:
     address: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class SealedAddress:
+class SealedAddress(msgspec.Struct, frozen=True):
     """A member's address as it is stored."""
 
     member_id: MemberId
     sealed: Sealed
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """A signed-in member; the token itself is known to the client only."""
 
     member_id: MemberId
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Attempts:
+class Attempts(msgspec.Struct, frozen=True):
     """Sign-in attempts for one ID, counted as failed until they turn out right."""
 
     failures: int

@@ -1,9 +1,10 @@
 """Merchants as the engine and the doors see them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from obverse.kit.ids import AccountId, MerchantId
 
@@ -13,8 +14,7 @@ class MerchantState(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
-class Merchant:
+class Merchant(msgspec.Struct, frozen=True):
     """An online mall, a content site or a shop.
 
     `acquirer_id` and `merchant_no` are ISO 8583 DE 32 and DE 42, by which the acquirer door knows it;
@@ -31,4 +31,4 @@ class Merchant:
     account_id: AccountId
     state: MerchantState
     created_at: datetime
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -1,8 +1,9 @@
 """What the vault hands out."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+
+import msgspec
 
 from obverse.kit.ids import VaultCardId
 from obverse.kit.secret import Secret
@@ -18,8 +19,7 @@ class KeyedHash(NamedTuple):
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class VaultCard:
+class VaultCard(msgspec.Struct, frozen=True):
     """A linked card as it may be shown: first six, last four, expiry (PF-3). `exp_year` has four digits."""
 
     id: VaultCardId
@@ -30,8 +30,7 @@ class VaultCard:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedCard:
+class OpenedCard(msgspec.Struct, frozen=True):
     """A linked card on its way to its card company, and nowhere else."""
 
     number: Secret

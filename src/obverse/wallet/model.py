@@ -1,9 +1,10 @@
 """Funding sources: what pays behind a card."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from obverse.cards.model import Controls
 from obverse.kit.ids import AccountId, MemberId, PartitionId, SourceId, VaultCardId
@@ -25,8 +26,7 @@ class SourceState(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One funding source of a member.
 
     `account_id` is the ledger account that is debited: the member's receivable for a credit line, the
@@ -44,8 +44,7 @@ class Source:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class CardDetails:
+class CardDetails(msgspec.Struct, frozen=True):
     """A real card as its owner types it in, to be proved at the card company before it is kept.
 
     `cvv` and `birth_date` (YYMMDD) go to the card company in that one check and are stored nowhere.
@@ -59,20 +58,18 @@ class CardDetails:
     birth_date: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What the programme gives a member who registers for credit (OT-13)."""
 
     currency: CurrencyCode
     credit_limit_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class CardWish:
+class CardWish(msgspec.Struct, frozen=True):
     """What a member asks for when they want a card. `funding` None means: whatever is there."""
 
-    controls: Controls = field(default_factory=Controls)
+    controls: Controls = msgspec.field(default_factory=Controls)
     funding: tuple[SourceId, ...] | None = None
     expires_at: datetime | None = None
     """UTC; None means the programme's usual lifetime."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)

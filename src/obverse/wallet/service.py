@@ -1,10 +1,10 @@
 """Registering with a first funding source, adding others, and issuing cards against them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
+from msgspec.structs import replace
 
 from obverse.cards.model import Issued, RequestKey
 from obverse.cards.service import Cards

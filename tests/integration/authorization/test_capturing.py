@@ -1,8 +1,7 @@
 """Claims: what is captured, by whom, and what that leaves of the card."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.factories.engine import EngineWorld
 
 from obverse.authorization import Decline, Status

@@ -1,9 +1,9 @@
 """What pays behind a member's cards, and cards issued against it: OT-12, OT-13, OT-6."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from tests.factories.wallet import (
     House,
     a_member_with_credit_line,

@@ -1,8 +1,7 @@
 """Batches decide command after command over one copy of the state, and note exactly what is to be written."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.factories.authorization import (
     a_batch,
     a_card,

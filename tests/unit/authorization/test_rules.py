@@ -1,11 +1,12 @@
 """Every rule of a payment, as a table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from tests.factories.authorization import (
     a_card,
     a_credit_line,

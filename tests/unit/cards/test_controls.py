@@ -1,12 +1,12 @@
 """What a member may set at issue: OT-7, PF-8."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.factories.cards import NOON
 
 from obverse.cards import Controls, Order, SpentOn

@@ -1,9 +1,9 @@
 """Who may see, stop and give away a card: OT-8, PF-3."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from tests.factories.cards import NOON, a_card
 
 from obverse.cards import (

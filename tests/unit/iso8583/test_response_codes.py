@@ -1,9 +1,9 @@
 """Every decline and every refusal that can reach a terminal has a response code."""
 
 import inspect
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from tests.factories.acquirer import authorization
 
 from obverse.authorization import errors as authorization_errors

@@ -1,10 +1,10 @@
 """What a merchant's data must look like: PF-4."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from obverse.kit.clock import Clock
 from obverse.kit.errors import InvalidRequest

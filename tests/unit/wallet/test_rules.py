@@ -1,10 +1,10 @@
 """Which sources may stand behind a card: OT-12, OT-13."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from obverse.cards import Controls
 from obverse.kit.errors import InvalidRequest
