@@ -16,7 +16,7 @@ from obverse.authorization.model import (
     Rule,
     Status,
 )
-from obverse.kit.database import Connection
+from obverse.kit.database import Connection, Table, insert_rows
 from obverse.kit.ids import AuthorizationId, CardId, MerchantId, PartitionId
 from obverse.kit.money import CurrencyCode, Money
 from obverse.kit.paging import Page, PageRequest, cut
@@ -54,22 +54,47 @@ select {_LEG_COLUMNS} from legs
 where partition_id = any($1) and authorization_id = any($2) order by authorization_id, position
 """
 
-# In key order, so that two processes that store the same keys wait for each other and never in a circle.
-INSERT: Final = """
-insert into authorizations (partition_id, created_at, id, request_key, fingerprint, status, decline,
-    failed_rules, approval_code, card_id, merchant_id, terminal, entry, category, amount_minor, currency,
-    captured_minor, captured_at_once, deadline_at)
-select $1, $2, * from unnest($3::uuid[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::int[],
-    $9::text[], $10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::text[],
-    $17::bigint[], $18::boolean[], $19::timestamptz[])
-"""
+AUTHORIZATIONS: Final = Table(
+    "authorizations",
+    {
+        "partition_id": "smallint",
+        "id": "uuid",
+        "request_key": "text",
+        "fingerprint": "bytea",
+        "status": "text",
+        "decline": "text",
+        "failed_rules": "int",
+        "approval_code": "text",
+        "card_id": "uuid",
+        "merchant_id": "uuid",
+        "terminal": "text",
+        "entry": "text",
+        "category": "text",
+        "amount_minor": "bigint",
+        "currency": "text",
+        "captured_minor": "bigint",
+        "captured_at_once": "boolean",
+        "deadline_at": "timestamptz",
+        "created_at": "timestamptz",
+    },
+)
 
-INSERT_LEGS: Final = """
-insert into legs (partition_id, authorization_id, position, source_id, kind, amount_minor, status,
-    debit_account_id, credit_account_id, transfer_id, network_ref)
-select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::bigint[], $7::text[],
-    $8::uuid[], $9::uuid[], $10::uuid[], $11::text[])
-"""
+OPENED_LEGS: Final = Table(
+    "legs",
+    {
+        "partition_id": "smallint",
+        "authorization_id": "uuid",
+        "position": "smallint",
+        "source_id": "uuid",
+        "kind": "text",
+        "amount_minor": "bigint",
+        "status": "text",
+        "debit_account_id": "uuid",
+        "credit_account_id": "uuid",
+        "transfer_id": "uuid",
+        "network_ref": "text",
+    },
+)
 
 UPDATE: Final = """
 update authorizations set status = new.status, decline = new.decline, approval_code = new.approval_code,
@@ -155,53 +180,52 @@ async def find_overdue(
 async def insert(
     conn: Connection, partition_id: PartitionId, authorizations: Sequence[Authorization]
 ) -> None:
-    """Store the new authorizations of one batch and their legs; all were made at the same moment."""
-    if not authorizations:
-        return
+    """Store new authorizations and their legs."""
+    # In key order, so that two processes that store the same keys wait for each other and never in a circle.
     ordered = sorted(authorizations, key=lambda a: a.request_key)
-    await conn.execute(
-        INSERT,
-        partition_id,
-        ordered[0].created_at,
-        [a.id for a in ordered],
-        [a.request_key for a in ordered],
-        [a.fingerprint for a in ordered],
-        [a.status for a in ordered],
-        [a.decline for a in ordered],
-        [int(a.failed_rules) for a in ordered],
-        [a.approval_code for a in ordered],
-        [a.card_id for a in ordered],
-        [a.merchant_id for a in ordered],
-        [a.terminal for a in ordered],
-        [a.entry for a in ordered],
-        [a.category for a in ordered],
-        [a.amount.amount_minor for a in ordered],
-        [a.amount.currency for a in ordered],
-        [a.captured_minor for a in ordered],
-        [a.captured_at_once for a in ordered],
-        [a.deadline_at for a in ordered],
+    await insert_rows(conn, AUTHORIZATIONS, [_row(partition_id, a) for a in ordered])
+    await insert_rows(
+        conn, OPENED_LEGS, [_leg_row(partition_id, a.id, leg) for a in ordered for leg in a.legs]
     )
-    legs = [(a.id, leg) for a in ordered for leg in a.legs]
-    if legs:
-        await _insert_legs(conn, partition_id, legs)
 
 
-async def _insert_legs(
-    conn: Connection, partition_id: PartitionId, legs: Sequence[tuple[AuthorizationId, Leg]]
-) -> None:
-    await conn.execute(
-        INSERT_LEGS,
+def _row(partition_id: PartitionId, a: Authorization) -> tuple[object, ...]:
+    return (
         partition_id,
-        [id_ for id_, _ in legs],
-        [leg.position for _, leg in legs],
-        [leg.source_id for _, leg in legs],
-        [leg.kind for _, leg in legs],
-        [leg.amount_minor for _, leg in legs],
-        [leg.status for _, leg in legs],
-        [leg.debit_account_id for _, leg in legs],
-        [leg.credit_account_id for _, leg in legs],
-        [leg.transfer_id for _, leg in legs],
-        [leg.network_ref for _, leg in legs],
+        a.id,
+        a.request_key,
+        a.fingerprint,
+        a.status,
+        a.decline,
+        int(a.failed_rules),
+        a.approval_code,
+        a.card_id,
+        a.merchant_id,
+        a.terminal,
+        a.entry,
+        a.category,
+        a.amount.amount_minor,
+        a.amount.currency,
+        a.captured_minor,
+        a.captured_at_once,
+        a.deadline_at,
+        a.created_at,
+    )
+
+
+def _leg_row(partition_id: PartitionId, authorization_id: AuthorizationId, leg: Leg) -> tuple[object, ...]:
+    return (
+        partition_id,
+        authorization_id,
+        leg.position,
+        leg.source_id,
+        leg.kind,
+        leg.amount_minor,
+        leg.status,
+        leg.debit_account_id,
+        leg.credit_account_id,
+        leg.transfer_id,
+        leg.network_ref,
     )
 
 

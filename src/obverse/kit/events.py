@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from obverse.kit.database import Connection
+from obverse.kit.database import Connection, Table, insert_rows
 from obverse.kit.ids import EventId
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 
@@ -28,10 +28,10 @@ class Event(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-APPEND: Final = """
-insert into events (id, type, subject_id, data, created_at)
-select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timestamptz[])
-"""
+EVENTS: Final = Table(
+    "events",
+    {"id": "uuid", "type": "text", "subject_id": "uuid", "data": "jsonb", "created_at": "timestamptz"},
+)
 
 READ_PAGE: Final = f"""
 select id, type, subject_id, data, created_at from events
@@ -41,15 +41,8 @@ where id < coalesce($1, {NEWEST}) order by id desc limit $2
 
 async def append(conn: Connection, events: Sequence[Event]) -> None:
     """Write events in the caller's transaction: they exist if and only if what they tell has happened."""
-    if events:
-        await conn.execute(
-            APPEND,
-            [event.id for event in events],
-            [event.type for event in events],
-            [event.subject_id for event in events],
-            [msgspec.json.encode(event.data).decode() for event in events],
-            [event.created_at for event in events],
-        )
+    rows = [(e.id, e.type, e.subject_id, msgspec.json.encode(e.data).decode(), e.created_at) for e in events]
+    await insert_rows(conn, EVENTS, rows)
 
 
 async def read_page(conn: Connection, page: PageRequest) -> Page[Event]:

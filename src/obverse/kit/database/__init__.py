@@ -5,5 +5,6 @@ up: `checks`, `migrating` and `embedded` are imported by name where they are nee
 """
 
 from obverse.kit.database.pool import APPLICATION_ROLE, Connection, Database
+from obverse.kit.database.rows import Table, insert_rows
 
-__all__ = ["APPLICATION_ROLE", "Connection", "Database"]
+__all__ = ["APPLICATION_ROLE", "Connection", "Database", "Table", "insert_rows"]

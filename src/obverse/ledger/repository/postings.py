@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from obverse.kit.database import Connection
+from obverse.kit.database import Connection, Table, insert_rows
 from obverse.kit.ids import AccountId, PartitionId, TransferId
 from obverse.kit.money import CurrencyCode
 from obverse.ledger.model import Account, AccountKind, Transfer, TransferKind
@@ -32,20 +32,23 @@ where partition_id = $1 and id = any($2) and not rolled_up order by id for updat
 
 FIND: Final = f"select {_BALANCES} from accounts where partition_id = $1 and id = any($2)"
 
-APPEND: Final = """
-insert into transfers (partition_id, id, kind, debit_account_id, credit_account_id, amount_minor, currency,
-    subject_id, created_at)
-select $1, * from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[],
-    $8::uuid[], $9::timestamptz[])
-"""
-
-# Apart from the rest, because most batches have none and every column costs.
-APPEND_RESOLUTIONS: Final = """
-insert into transfers (partition_id, id, kind, debit_account_id, credit_account_id, amount_minor, currency,
-    subject_id, created_at, pending_id, pending_minor, resolved_before_minor)
-select $1, * from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[],
-    $8::uuid[], $9::timestamptz[], $10::uuid[], $11::bigint[], $12::bigint[])
-"""
+TRANSFERS: Final = Table(
+    "transfers",
+    {
+        "partition_id": "smallint",
+        "id": "uuid",
+        "kind": "text",
+        "debit_account_id": "uuid",
+        "credit_account_id": "uuid",
+        "amount_minor": "bigint",
+        "currency": "text",
+        "subject_id": "uuid",
+        "created_at": "timestamptz",
+        "pending_id": "uuid",
+        "pending_minor": "bigint",
+        "resolved_before_minor": "bigint",
+    },
+)
 
 MOVE: Final = """
 update accounts set
@@ -102,19 +105,7 @@ async def post(conn: Connection, partition_id: PartitionId, transfers: Sequence[
     """
     if not transfers:
         return
-    fresh = [t for t in transfers if t.pending_id is None]
-    resolutions = [t for t in transfers if t.pending_id is not None]
-    if fresh:
-        await conn.execute(APPEND, partition_id, *_columns(fresh))
-    if resolutions:
-        await conn.execute(
-            APPEND_RESOLUTIONS,
-            partition_id,
-            *_columns(resolutions),
-            [t.pending_id for t in resolutions],
-            [t.pending_minor for t in resolutions],
-            [t.resolved_before_minor for t in resolutions],
-        )
+    await insert_rows(conn, TRANSFERS, [_row(partition_id, transfer) for transfer in transfers])
     changes = deltas(transfers)
     await conn.execute(
         MOVE,
@@ -127,16 +118,20 @@ async def post(conn: Connection, partition_id: PartitionId, transfers: Sequence[
     )
 
 
-def _columns(transfers: Sequence[Transfer]) -> Sequence[Sequence[object]]:
+def _row(partition_id: PartitionId, t: Transfer) -> tuple[object, ...]:
     return (
-        [t.id for t in transfers],
-        [t.kind for t in transfers],
-        [t.debit_account_id for t in transfers],
-        [t.credit_account_id for t in transfers],
-        [t.amount_minor for t in transfers],
-        [t.currency for t in transfers],
-        [t.subject_id for t in transfers],
-        [t.created_at for t in transfers],
+        partition_id,
+        t.id,
+        t.kind,
+        t.debit_account_id,
+        t.credit_account_id,
+        t.amount_minor,
+        t.currency,
+        t.subject_id,
+        t.created_at,
+        t.pending_id,
+        t.pending_minor,
+        t.resolved_before_minor,
     )
 
 
