@@ -4,7 +4,6 @@ Members are stored in sets (registering thousands through the door would take lo
 cards are issued by the cards room itself, with real numbers, and revealed here, where the key file is.
 """
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -31,13 +30,20 @@ from obverse.wallet import Source, SourceKind, SourceState
 from obverse.wallet import repository as wallet
 from obverse.wallet.rules import card_company_account, credit_account
 
-MEMBERS: Final = 4_000
+MEMBERS: Final = 200_000
 MERCHANTS: Final = 50
 _ACQUIRER: Final = "410001"
 _CREDIT: Final = Money(10**11, KRW)
 _P0: Final = PartitionId(0)
-_AT_ONCE: Final = 8
-"""Orders under way at the same time."""
+_ORDER: Final = 2_000
+"""Cards issued at once."""
+
+# An order is one member's; issuing hundreds of thousands one by one would take longer than the benchmark.
+_SPREAD: Final = """
+update cards set member_id = owner.member_id, funding = array[owner.source_id]
+from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as owner (card_id, member_id, source_id)
+where cards.partition_id = 0 and cards.id = owner.card_id
+"""
 
 # No one-time card of a benchmark is spent by two payments, and no member signs in.
 _INSERT_MEMBERS: Final = """
@@ -151,9 +157,8 @@ class Stock:
     async def take(self, total: int, kind: SourceKind = SourceKind.CREDIT_LINE) -> list[Payment]:
         """`total` payments, each with a card of its own, spread over all members and merchants."""
         pool = self._pools[kind]
-        if len(pool.unused) < total:
-            per_member = -(-(total - len(pool.unused)) // len(pool.members))
-            await self._issue(pool, per_member)
+        while len(pool.unused) < total:
+            pool.unused += await self._issue(pool, _ORDER)
         taken, pool.unused = pool.unused[:total], pool.unused[total:]
         return taken
 
@@ -161,20 +166,24 @@ class Stock:
         """What was not sent is kept for the next load."""
         self._pools[kind].unused.extend(payments)
 
-    async def _issue(self, pool: _Pool, per_member: int) -> None:
-        waiting = list(zip(pool.members, pool.sources, strict=True))
-        fresh: list[Payment] = []
-
-        async def issue_all() -> None:
-            while waiting:
-                member, source = waiting.pop()
-                order = Order(_P0, member.id, KRW, Controls(amount_limit_minor=AMOUNT_MINOR), (source.id,))
-                issued = await self.rooms.cards.issue(order, count=per_member)
-                for card in issued.cards:
-                    face = self.rooms.cards.reveal(card)
-                    merchant = self._rng.choice(self.merchants)
-                    fresh.append(Payment(face.number, face.expiry, face.cvv, source.account_id, merchant))
-
-        await asyncio.gather(*[issue_all() for _ in range(_AT_ONCE)])
-        self._rng.shuffle(fresh)
-        pool.unused.extend(fresh)
+    async def _issue(self, pool: _Pool, count: int) -> list[Payment]:
+        """Fresh cards, each of a member drawn at random, as payments at a shop drawn at random."""
+        order = Order(
+            _P0, pool.members[0].id, KRW, Controls(amount_limit_minor=AMOUNT_MINOR), (pool.sources[0].id,)
+        )
+        cards = (await self.rooms.cards.issue(order, count=count)).cards
+        owners = self._rng.choices(range(len(pool.members)), k=count)
+        async with self.database.transaction() as conn:
+            await conn.execute(
+                _SPREAD,
+                [card.id for card in cards],
+                [pool.members[owner].id for owner in owners],
+                [pool.sources[owner].id for owner in owners],
+            )
+        payments = []
+        for card, owner in zip(cards, owners, strict=True):
+            face = self.rooms.cards.reveal(card)
+            account = pool.sources[owner].account_id
+            merchant = self._rng.choice(self.merchants)
+            payments.append(Payment(face.number, face.expiry, face.cvv, account, merchant))
+        return payments

@@ -17,7 +17,7 @@ CarryOut = Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]]
 """Carries out a batch in one commit: a result or a refusal for each command. Raises if nothing was committed
 for sure, or if that is unknown; then the commands are given again, which they must bear."""
 
-_LANES: Final = 2
+_LANES: Final = 4
 """Batches under way at once: while the database works on one, Python prepares or finishes the other."""
 _WORTH_A_SECOND_BATCH: Final = 24
 _TRIES_ALONE_MAX: Final = 5
