@@ -293,7 +293,7 @@ create table events (
 grant usage on schema public to obverse_app;
 grant select, insert, update, delete on all tables in schema public to obverse_app;
 grant usage, select on all sequences in schema public to obverse_app;
-revoke update, delete, truncate on transfers, events from obverse_app;
+revoke update, delete, truncate on transfers, events, platform_constants from obverse_app;
 revoke delete on accounts, authorizations, legs, cards, members, merchants, vault_cards from obverse_app;
 revoke all on alembic_version from obverse_app;
 grant select on alembic_version to obverse_app;

@@ -51,7 +51,7 @@ from obverse.wallet import Terms, Wallet
 _STATEMENT_MS_MAX: Final = 5_000
 """With the wait for a connection still less than callers wait for an answer."""
 _RECOVER_EVERY: Final = timedelta(seconds=2)
-_ROLL_UP_EVERY: Final = timedelta(seconds=2)
+_ROLL_UP_EVERY: Final = timedelta(milliseconds=500)
 _SWEEP_EVERY: Final = timedelta(minutes=1)
 _REVIVE_EVERY: Final = timedelta(seconds=1)
 

@@ -1,6 +1,6 @@
 """API keys in the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -25,6 +25,7 @@ select token_hash, {_COLUMNS} from api_keys where token_hash = any($1::bytea[]) 
 REVOKE: Final = f"""
 update api_keys set revoked_at = coalesce(revoked_at, $3)
 where id = any($1::uuid[]) and ($2::uuid is null or merchant_id = $2)
+    and ($4::text[] is null or scopes <@ $4::text[])
 returning {_COLUMNS}
 """
 
@@ -55,10 +56,18 @@ async def find_valid(conn: Connection, token_hashes: Sequence[bytes]) -> Mapping
 
 
 async def revoke(
-    conn: Connection, ids: Sequence[ApiKeyId], merchant_id: MerchantId | None, now: datetime
+    conn: Connection,
+    ids: Sequence[ApiKeyId],
+    merchant_id: MerchantId | None,
+    within: Collection[Scope] | None,
+    now: datetime,
 ) -> Mapping[ApiKeyId, ApiKey]:
-    """Revoke keys, of one merchant if given; a key revoked before keeps its time. Returns those found."""
-    return {row["id"]: _key(row) for row in await conn.fetch(REVOKE, ids, merchant_id, now)}
+    """Revoke keys, of one merchant if given, and with no scope outside of `within` if given.
+
+    A key revoked before keeps its time. Returns those found.
+    """
+    scopes = None if within is None else sorted(within)
+    return {row["id"]: _key(row) for row in await conn.fetch(REVOKE, ids, merchant_id, now, scopes)}
 
 
 async def find_page(conn: Connection, page: PageRequest, merchant_id: MerchantId | None) -> Page[ApiKey]:

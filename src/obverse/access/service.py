@@ -92,13 +92,20 @@ class Access:
         self._known[token_hash] = (asked_at, key)
         return key
 
-    async def revoke(self, key_id: ApiKeyId, merchant_id: MerchantId | None = None) -> ApiKey:
-        """End a key for ever; with `merchant_id`, only one of that merchant. Repeating changes nothing.
+    async def revoke(
+        self,
+        key_id: ApiKeyId,
+        merchant_id: MerchantId | None = None,
+        within: Collection[Scope] | None = None,
+    ) -> ApiKey:
+        """End a key for ever; with `merchant_id`, only one of that merchant; with `within`, only one that
+        may do no more than that. Repeating changes nothing.
 
-        Raises `ApiKeyNotFound`, also for a key that is not that merchant's (P12).
+        Raises `ApiKeyNotFound`, also for a key that is out of the caller's reach (P12).
         """
         async with self._database.transaction() as conn:
-            key = (await repository.revoke(conn, [key_id], merchant_id, self._clock.now())).get(key_id)
+            revoked = await repository.revoke(conn, [key_id], merchant_id, within, self._clock.now())
+        key = revoked.get(key_id)
         if key is None:
             raise ApiKeyNotFound
         self._known = {hash_: entry for hash_, entry in self._known.items() if entry[1].id != key_id}

@@ -161,6 +161,17 @@ async def test_a_key_is_shown_once_works_and_ends_when_revoked(rest: RestHouse) 
     assert after.status_code == 401
 
 
+async def test_p12_nobody_revokes_a_key_that_may_do_more_than_theirs(rest: RestHouse) -> None:
+    body = {"name": "operator", "scopes": ["operate", "merchants"]}
+    strong = (await rest.client.post("/v1/api_keys", json=body, headers=rest.operator)).json()
+    weak = await rest.key(Scope.MERCHANTS)
+
+    refused = await rest.client.post(f"/v1/api_keys/{strong['id']}/revoke", headers=weak)
+    still = await rest.client.get("/v1/api_keys", headers={"Authorization": f"Bearer {strong['token']}"})
+
+    assert (refused.status_code, still.status_code) == (404, 200)
+
+
 async def test_nobody_passes_on_a_scope_that_they_do_not_have(rest: RestHouse) -> None:
     key = await rest.key(Scope.MERCHANTS)
 
