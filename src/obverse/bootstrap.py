@@ -32,7 +32,15 @@ from obverse.kit.database.embedded import EmbeddedPostgres
 from obverse.kit.database.migrating import migrate
 from obverse.kit.errors import CannotStart, Unavailable
 from obverse.kit.events import Event
-from obverse.kit.ids import AccountId, MerchantId, NewId, PartitionId, VaultCardId, uuid7_source
+from obverse.kit.ids import (
+    AccountId,
+    DrawnInAdvance,
+    MerchantId,
+    NewId,
+    PartitionId,
+    VaultCardId,
+    uuid7_source,
+)
 from obverse.kit.jobs import Chore, Worker
 from obverse.kit.money import CurrencyCode
 from obverse.kit.paging import Page, PageRequest
@@ -151,7 +159,7 @@ class Rooms:
 
 def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Clock) -> Rooms:
     """Make every room and hand each what it needs of the others."""
-    new_id, random_bytes = uuid7_source(clock.now_ms, os.urandom), os.urandom
+    new_id, random_bytes = uuid7_source(clock.now_ms, DrawnInAdvance(os.urandom)), os.urandom
     partitions = [PartitionId(number) for number in range(settings.partitions)]
     currency = CurrencyCode(settings.currency)
     card_company = _card_company(settings, database, vault, clock, currency)
@@ -231,7 +239,7 @@ def _engine(
 ) -> Engine:
     # The card companies' time, and some for the commits around it, before another process may step in.
     deadline = timedelta(milliseconds=settings.off_us_timeout_ms + 2_000)
-    makers = Makers(new_id, os.urandom, card_company.new_reference, deadline)
+    makers = Makers(new_id, DrawnInAdvance(os.urandom), card_company.new_reference, deadline)
     return MeasuredEngine(
         database,
         vault,

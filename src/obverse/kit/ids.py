@@ -25,6 +25,7 @@ EventId = NewType("EventId", UUID)
 VaultCardId = NewType("VaultCardId", UUID)
 PartitionId = NewType("PartitionId", int)
 
+_DRAWN_BYTES: Final = 4096
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
 """Two letters at a time, because every answer of every payment writes several ids."""
@@ -35,6 +36,28 @@ class NewId(Protocol):
     """Makes a fresh UUIDv7; passed in so that a run can be replayed from its seed."""
 
     def __call__(self) -> UUID: ...
+
+
+class DrawnInAdvance:
+    """A source of randomness that draws much at once: three ids a payment are three system calls otherwise.
+
+    For ids and approval codes. Keys and tokens are drawn when they are needed, so that none lies in memory
+    before it exists.
+    """
+
+    __slots__ = ("_at", "_drawn", "_source")
+
+    def __init__(self, source: Callable[[int], bytes]) -> None:
+        self._source = source
+        self._drawn = b""
+        self._at = 0
+
+    def __call__(self, size: int) -> bytes:
+        end = self._at + size
+        if end > len(self._drawn):
+            self._drawn, end = self._source(max(_DRAWN_BYTES, size)), size
+        self._at = end
+        return self._drawn[end - size : end]
 
 
 def uuid7_source(now_ms: Callable[[], int], random_bytes: Callable[[int], bytes]) -> NewId:

@@ -32,44 +32,33 @@ async def doubled(commands: Sequence[int]) -> Sequence[int | Exception]:
 
 async def test_while_one_batch_is_under_way_the_next_one_gathers() -> None:
     sizes: list[int] = []
-    gate = asyncio.Event()
+    begun, gate = asyncio.Event(), asyncio.Event()
 
     async def carry_out(commands: Sequence[int]) -> Sequence[int | Exception]:
         sizes.append(len(commands))
+        begun.set()
         await gate.wait()
         return await doubled(commands)
 
     async with a_batcher(carry_out) as batcher:
         first = batcher.submit(1)
-        await asyncio.sleep(0)
+        await begun.wait()
+        # Ten are not worth a second batch beside the first, so they wait for the gate.
         rest = [batcher.submit(n) for n in range(2, 12)]
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert sizes == [1]  # ten are not worth a second batch beside the first
         gate.set()
         assert [await answer for answer in [first, *rest]] == [n * 2 for n in range(1, 12)]
     assert sizes == [1, 10]
 
 
 async def test_enough_of_them_make_a_second_batch_beside_the_first() -> None:
-    under_way = 0
-    most = 0
-    gate = asyncio.Event()
+    both = asyncio.Barrier(2)
 
     async def carry_out(commands: Sequence[int]) -> Sequence[int | Exception]:
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
-        await gate.wait()
-        under_way -= 1
+        await both.wait()  # opens only for two at once
         return await doubled(commands)
 
     async with a_batcher(carry_out, size_max=50) as batcher:
         answers = [batcher.submit(n) for n in range(100)]
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert most == 2
-        gate.set()
         assert [await answer for answer in answers] == [n * 2 for n in range(100)]
 
 
@@ -122,16 +111,14 @@ async def test_an_outage_is_waited_out() -> None:
         assert await asyncio.gather(*[batcher.submit(n) for n in range(3)]) == [0, 2, 4]
 
 
-async def test_after_its_patience_a_command_is_refused_also_behind_a_batch_that_hangs() -> None:
+async def test_after_its_patience_a_command_is_refused_though_its_batch_hangs() -> None:
     async def carry_out(commands: Sequence[int]) -> Sequence[int | Exception]:
         await asyncio.sleep(60)
         return await doubled(commands)
 
     started = asyncio.get_running_loop().time()
     async with a_batcher(carry_out, patience_s=0.2) as batcher:
-        first = batcher.submit(1)
-        await asyncio.sleep(0.05)
-        behind = batcher.submit(2)
+        first, behind = batcher.submit(1), batcher.submit(2)
         for answer in (first, behind):
             with pytest.raises(Unavailable):
                 await answer
