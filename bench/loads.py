@@ -20,8 +20,8 @@ _WARM_UP_S: Final = 1.0
 _SECONDS: Final = 4.0
 _CONNECTIONS: Final = 8
 _IN_FLIGHT: Final = 96
-_OFF_US_IN_FLIGHT: Final = 32
-_REST_CONNECTIONS: Final = 64
+_OFF_US_IN_FLIGHT: Final = 96
+_REST_CONNECTIONS: Final = 128
 _FIRST_GUESS: Final = 10_000
 """Payments per second a load is expected to reach before it was measured."""
 _SINGLE_REQUESTS: Final = 2_000
