@@ -343,7 +343,7 @@ async def test_p05_what_a_repeat_is_told_after_an_outage_stays_though_its_first_
     world: EngineWorld,
 ) -> None:
     """The repeat is the first that gets as far as the database, before the undoing does."""
-    engine = an_engine(world.house, FakeCardCompany(), patience_s=0.05)
+    engine = an_engine(world.house, FakeCardCompany(), patience_s=0.5)
     await engine.start()
     _, face = await world.card()
     request, arrived = world.request(face), world.house.clock.now()
