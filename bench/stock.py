@@ -22,13 +22,15 @@ from obverse.kit.ids import AccountId, MemberId, NewId, PartitionId, SourceId, V
 from obverse.kit.money import KRW, Money
 from obverse.kit.secret import Secret
 from obverse.kit.settings import Settings
+from obverse.ledger import AccountKind
 from obverse.ledger import repository as ledger
+from obverse.ledger.rules import house_account
 from obverse.members import Member, Standing
 from obverse.merchants import Merchant
 from obverse.vault import Vault
 from obverse.wallet import Source, SourceKind, SourceState
 from obverse.wallet import repository as wallet
-from obverse.wallet.rules import card_company_account, credit_account
+from obverse.wallet.rules import credit_account
 
 MEMBERS: Final = 200_000
 MERCHANTS: Final = 50
@@ -113,7 +115,7 @@ class Stock:
     async def _add_linked_members(self, conn: Connection) -> _Pool:
         cards = real_cards(self._clock.now())
         members = await self._add_members(conn, len(cards))
-        account = card_company_account(_P0, KRW)
+        account = house_account(AccountKind.CARD_COMPANY_RECEIVABLE, _P0, KRW)
         await ledger.open_accounts(conn, [account])
         sources = []
         for member, card in zip(members, cards, strict=True):

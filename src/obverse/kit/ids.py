@@ -23,6 +23,22 @@ AuthorizationId = NewType("AuthorizationId", UUID)
 ApiKeyId = NewType("ApiKeyId", UUID)
 EventId = NewType("EventId", UUID)
 VaultCardId = NewType("VaultCardId", UUID)
+ActionId = NewType("ActionId", UUID)
+ApplicationId = NewType("ApplicationId", UUID)
+AuditId = NewType("AuditId", UUID)
+BankTransferId = NewType("BankTransferId", UUID)
+BillId = NewType("BillId", UUID)
+BreakId = NewType("BreakId", UUID)
+ClaimFileId = NewType("ClaimFileId", UUID)
+ClaimId = NewType("ClaimId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
+DisputeId = NewType("DisputeId", UUID)
+DrawId = NewType("DrawId", UUID)
+EndpointId = NewType("EndpointId", UUID)
+PresentmentFileId = NewType("PresentmentFileId", UUID)
+PresentmentId = NewType("PresentmentId", UUID)
+ReceiptId = NewType("ReceiptId", UUID)
+SettlementId = NewType("SettlementId", UUID)
 PartitionId = NewType("PartitionId", int)
 
 _DRAWN_BYTES: Final = 4096
@@ -104,4 +120,20 @@ _KINDS: Final = {
     "auth": "authorization",
     "key": "API key",
     "evt": "event",
+    "act": "action",
+    "app": "application",
+    "aud": "audit entry",
+    "bank": "bank transfer",
+    "bill": "bill",
+    "brk": "break",
+    "cfile": "claim file",
+    "claim": "claim",
+    "dlv": "delivery",
+    "dis": "dispute",
+    "draw": "draw",
+    "whe": "webhook endpoint",
+    "pfile": "presentment file",
+    "pres": "presentment",
+    "rcpt": "receipt",
+    "stl": "settlement",
 }

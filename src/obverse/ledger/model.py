@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -24,7 +25,24 @@ class AccountKind(StrEnum):
     BANK = "bank"
     """Asset: the platform's own bank account."""
     SUSPENSE = "suspense"
-    """What cannot be placed yet."""
+    """What came in and has not been placed yet."""
+    IN_TRANSIT = "in_transit"
+    """Liability: money on its way out through the bank, which has not confirmed it yet."""
+    FEE_INCOME = "fee_income"
+    """Income: what merchants pay the programme."""
+    DISPUTED = "disputed"
+    """Provisional credits of open disputes, until somebody is found to owe them."""
+
+
+HOUSE_ACCOUNTS: Final = (
+    AccountKind.CARD_COMPANY_RECEIVABLE,
+    AccountKind.BANK,
+    AccountKind.SUSPENSE,
+    AccountKind.IN_TRANSIT,
+    AccountKind.FEE_INCOME,
+    AccountKind.DISPUTED,
+)
+"""Accounts of the programme itself: one each per partition and currency, see `rules.house_account`."""
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
-from obverse.kit.ids import AccountId, TransferId
+from obverse.kit.ids import AccountId, PartitionId, TransferId
+from obverse.kit.money import CurrencyCode
 from obverse.ledger.errors import (
     CurrencyMismatch,
     InsufficientFunds,
@@ -14,7 +16,10 @@ from obverse.ledger.errors import (
     TransferRefused,
     UnknownAccount,
 )
-from obverse.ledger.model import Account, Transfer, TransferKind
+from obverse.ledger.model import HOUSE_ACCOUNTS, Account, AccountKind, Transfer, TransferKind
+
+_ACCOUNTS: Final = UUID("6f627665-7273-4163-8000-77616c6c6574")
+"""A namespace of our own for ids that are derived (RFC 9562, version 5)."""
 
 # (change of pending, change of posted) on each side, in multiples of the amount.
 EFFECTS: Final[Mapping[TransferKind, tuple[int, int]]] = {
@@ -23,6 +28,28 @@ EFFECTS: Final[Mapping[TransferKind, tuple[int, int]]] = {
     TransferKind.POST: (-1, 1),
     TransferKind.VOID: (-1, 0),
 }
+
+
+def house_account(kind: AccountKind, partition_id: PartitionId, currency: CurrencyCode) -> Account:
+    """One of the programme's own accounts: everybody's, so rolled up and without a floor.
+
+    Its id is derived rather than new, so that whoever needs it first can open it without asking.
+    """
+    assert kind in HOUSE_ACCOUNTS, "the others belong to somebody"
+    return Account(
+        partition_id=partition_id,
+        id=AccountId(uuid5(_ACCOUNTS, f"{kind}:{partition_id}:{currency}")),
+        kind=kind,
+        owner_id=None,
+        currency=currency,
+        floor_minor=None,
+        rolled_up=True,
+    )
+
+
+def house_accounts(partition_ids: Iterable[PartitionId], currency: CurrencyCode) -> list[Account]:
+    """All of the programme's own accounts in these partitions."""
+    return [house_account(kind, p, currency) for p in partition_ids for kind in HOUSE_ACCOUNTS]
 
 
 @dataclass(slots=True)

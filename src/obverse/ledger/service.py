@@ -7,11 +7,12 @@ import asyncpg
 
 from obverse.kit.database import Connection, Database
 from obverse.kit.ids import PartitionId
+from obverse.kit.money import CurrencyCode
 from obverse.ledger import repository
 from obverse.ledger.errors import TransferRefused
 from obverse.ledger.model import Account, Break, Transfer, TrialBalanceLine
 from obverse.ledger.repository import audit
-from obverse.ledger.rules import Books, refusal
+from obverse.ledger.rules import Books, house_accounts, refusal
 
 _TRIES_MAX: Final = 5
 
@@ -26,6 +27,10 @@ class Ledger:
         """Open accounts; repeating it changes nothing."""
         async with self._database.transaction() as conn:
             await repository.open_accounts(conn, accounts)
+
+    async def open_house(self, partition_ids: Sequence[PartitionId], currency: CurrencyCode) -> None:
+        """Open the programme's own accounts; repeating it changes nothing."""
+        await self.open(house_accounts(partition_ids, currency))
 
     async def post(
         self, partition_id: PartitionId, transfers: Sequence[Transfer]

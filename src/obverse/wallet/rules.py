@@ -3,22 +3,17 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Final
-from uuid import UUID, uuid5
 
 import msgspec
 
 from obverse.cards.model import Order
 from obverse.kit.errors import InvalidRequest
-from obverse.kit.ids import AccountId, MemberId, PartitionId, SourceId
+from obverse.kit.ids import MemberId, SourceId
 from obverse.kit.money import AMOUNT_MINOR_MAX, CurrencyCode, Money
 from obverse.ledger.model import Account, AccountKind
 from obverse.vault.numbers import is_card_number
 from obverse.wallet.errors import SourceNotActive, SourceNotFound
 from obverse.wallet.model import CardDetails, CardWish, Source, SourceState
-
-_ACCOUNTS: Final = UUID("6f627665-7273-4163-8000-77616c6c6574")
-"""A namespace of our own for ids that are derived (RFC 9562, version 5)."""
 
 
 def check_card_details(details: CardDetails, own_bin: str, now: datetime) -> None:
@@ -113,21 +108,4 @@ def credit_account(source: Source, limit: Money) -> Account:
         currency=limit.currency,
         floor_minor=-limit.amount_minor,
         rolled_up=False,
-    )
-
-
-def card_company_account(partition_id: PartitionId, currency: CurrencyCode) -> Account:
-    """What card companies owe us in this partition and currency: one account for everybody, so rolled up.
-
-    Its id is derived rather than new, so that whoever needs it first can open it without asking.
-    """
-    kind = AccountKind.CARD_COMPANY_RECEIVABLE
-    return Account(
-        partition_id=partition_id,
-        id=AccountId(uuid5(_ACCOUNTS, f"{kind}:{partition_id}:{currency}")),
-        kind=kind,
-        owner_id=None,
-        currency=currency,
-        floor_minor=None,
-        rolled_up=True,
     )

@@ -16,6 +16,8 @@ from obverse.kit.events import Event
 from obverse.kit.ids import AccountId, EventId, MemberId, NewId, SourceId, VaultCardId, to_text
 from obverse.kit.money import CurrencyCode, Money
 from obverse.ledger import repository as ledger
+from obverse.ledger.model import AccountKind
+from obverse.ledger.rules import house_account
 from obverse.members import rules as membership
 from obverse.members.errors import AlreadyRegistered
 from obverse.members.model import Applicant, Application, Member, Standing
@@ -194,7 +196,9 @@ class Wallet:
     async def _add_linked_card(
         self, conn: Connection, member: Member, vault_card_id: VaultCardId, now: datetime
     ) -> Source:
-        account = rules.card_company_account(member.partition_id, self._terms.currency)
+        account = house_account(
+            AccountKind.CARD_COMPANY_RECEIVABLE, member.partition_id, self._terms.currency
+        )
         await ledger.open_accounts(conn, [account])
         return await self._add(
             conn, member, SourceKind.LINKED_CARD, account.currency, account.id, vault_card_id, now

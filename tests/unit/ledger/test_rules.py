@@ -3,8 +3,10 @@
 import pytest
 from tests.factories.ledger import a_source_of_money, a_transfer, an_account
 
-from obverse.ledger import Books, TransferKind
-from obverse.ledger.rules import Delta, deltas
+from obverse.kit.ids import PartitionId
+from obverse.kit.money import KRW, CurrencyCode
+from obverse.ledger import AccountKind, Books, TransferKind
+from obverse.ledger.rules import Delta, deltas, house_account, house_accounts
 
 
 @pytest.mark.parametrize(
@@ -68,3 +70,11 @@ def test_entering_more_than_is_available_is_a_defect() -> None:
     account, shop = an_account(credits_posted_minor=10), a_source_of_money()
     with pytest.raises(AssertionError, match="more than was available"):
         Books([account]).enter(a_transfer(account, shop, 11))
+
+
+def test_every_house_account_has_an_id_of_its_own_that_never_changes() -> None:
+    partitions = [PartitionId(p) for p in range(3)]
+    accounts = [a for c in (KRW, CurrencyCode("USD")) for a in house_accounts(partitions, c)]
+    assert len({account.id for account in accounts}) == len(accounts) == 36
+    receivable = house_account(AccountKind.CARD_COMPANY_RECEIVABLE, PartitionId(0), KRW)
+    assert str(receivable.id) == "8c464d06-6786-57a6-8d5b-ef2353b19a62"

@@ -11,7 +11,7 @@ from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import AccountId, MemberId, PartitionId, SourceId
 from obverse.kit.money import KRW, CurrencyCode
 from obverse.wallet import CardWish, Source, SourceKind, SourceNotActive, SourceNotFound, SourceState
-from obverse.wallet.rules import card_company_account, fingerprint, funding_for
+from obverse.wallet.rules import fingerprint, funding_for
 
 MEMBER = MemberId(UUID(int=9))
 USD = CurrencyCode("USD")
@@ -89,9 +89,3 @@ def test_every_part_of_a_wish_changes_its_fingerprint() -> None:
 def test_the_same_wish_has_the_same_fingerprint_in_any_order_of_its_metadata() -> None:
     one, other = CardWish(metadata={"a": "1", "b": "2"}), CardWish(metadata={"b": "2", "a": "1"})
     assert fingerprint(MEMBER, one, 1) == fingerprint(MEMBER, other, 1)
-
-
-def test_there_is_one_receivable_per_partition_and_currency_and_its_id_never_changes() -> None:
-    ids = {card_company_account(PartitionId(p), c).id for p in range(3) for c in (KRW, USD)}
-    assert len(ids) == 6
-    assert str(card_company_account(PartitionId(0), KRW).id) == "8c464d06-6786-57a6-8d5b-ef2353b19a62"

@@ -1,0 +1,19 @@
+"""Title: what this migration adds.
+
+Deploy: pre (nothing uses it yet).
+"""
+
+from obverse.kit.database.migrating import run_sql
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+SCHEMA = """
+select 1;
+"""
+
+
+def upgrade() -> None:
+    run_sql(SCHEMA)

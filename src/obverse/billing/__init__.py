@@ -1,0 +1,1 @@
+"""Billing: what members owe on credit that the programme gives."""

@@ -1,0 +1,194 @@
+"""All rooms over one database, joined; nothing of it runs yet."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from obverse.access import Access
+from obverse.authorization import Authorization, AuthorizationRequest, Engine, EngineSettings, Makers
+from obverse.authorization.jobs import Reversals
+from obverse.bootstrap.money import Foundation, MoneyRooms, join_money_rooms
+from obverse.cards import Cards
+from obverse.doors.rest.declines import FOR_MERCHANTS
+from obverse.kit import telemetry
+from obverse.kit.clock import Clock
+from obverse.kit.database import Connection, Database
+from obverse.kit.errors import Unavailable
+from obverse.kit.ids import (
+    AccountId,
+    DrawnInAdvance,
+    MerchantId,
+    NewId,
+    PartitionId,
+    VaultCardId,
+    uuid7_source,
+)
+from obverse.kit.money import CurrencyCode
+from obverse.kit.settings import Settings
+from obverse.ledger import Account, AccountKind, Ledger
+from obverse.ledger import repository as ledger_repository
+from obverse.members import Members, Passwords
+from obverse.merchants import Merchants
+from obverse.networks.card_company import CardCompanyClient, ClientSettings
+from obverse.networks.credit_bureau import CreditBureauClient
+from obverse.vault import OpenedCard, Vault
+from obverse.wallet import Terms, Wallet
+
+
+class MeasuredEngine(Engine):
+    """The engine, counting how payments come out and how long they take."""
+
+    async def authorize(self, request: AuthorizationRequest) -> Authorization:
+        began = time.perf_counter()
+        try:
+            authorization = await super().authorize(request)
+        except Unavailable:
+            telemetry.AUTHORIZATIONS.labels("unavailable", "").inc()
+            raise
+        decline = authorization.decline
+        # Everybody may read the metrics, so they tell no more of a guess than the merchant is told (P17).
+        reason = FOR_MERCHANTS[decline].code if decline is not None else ""
+        telemetry.AUTHORIZATIONS.labels(authorization.status, reason).inc()
+        telemetry.DECISION_SECONDS.observe(time.perf_counter() - began)
+        return authorization
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """All rooms over one database, joined; nothing of it runs yet."""
+
+    engine: Engine
+    reversals: Reversals
+    cards: Cards
+    wallet: Wallet
+    members: Members
+    merchants: Merchants
+    access: Access
+    ledger: Ledger
+    card_company: CardCompanyClient
+    bureau: CreditBureauClient
+    money: MoneyRooms
+    partitions: Sequence[PartitionId]
+
+
+def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Clock) -> Rooms:
+    """Make every room and hand each what it needs of the others."""
+    new_id, random_bytes = uuid7_source(clock.now_ms, DrawnInAdvance(os.urandom)), os.urandom
+    partitions = [PartitionId(number) for number in range(settings.partitions)]
+    currency = CurrencyCode(settings.currency)
+    card_company = _card_company(settings, database, vault, clock, currency)
+    bureau = CreditBureauClient(settings.credit_bureau_url)
+    merchants = Merchants(database, _OpenPayable(partitions, currency), clock=clock, new_id=new_id)
+    members = Members(
+        database,
+        vault,
+        Passwords(),
+        clock=clock,
+        random_bytes=random_bytes,
+        new_id=new_id,
+        partitions=settings.partitions,
+    )
+    cards = Cards(
+        database,
+        vault,
+        merchants,
+        clock=clock,
+        random_bytes=random_bytes,
+        new_id=new_id,
+        bin_=settings.bin,
+        partitions=settings.partitions,
+        lifetime=timedelta(hours=settings.card_validity_hours),
+    )
+    wallet = Wallet(
+        database,
+        members,
+        cards,
+        vault,
+        bureau,
+        card_company,
+        clock=clock,
+        new_id=new_id,
+        own_bin=settings.bin,
+        terms=Terms(currency, settings.credit_limit_minor),
+    )
+    engine = _engine(settings, database, vault, clock, card_company, new_id)
+    base = Foundation(settings, database, vault, clock, new_id, engine, merchants, partitions)
+    return Rooms(
+        engine=engine,
+        reversals=Reversals(database, engine, card_company),
+        cards=cards,
+        wallet=wallet,
+        members=members,
+        merchants=merchants,
+        access=Access(database, vault, clock, new_id, random_bytes),
+        ledger=Ledger(database),
+        card_company=card_company,
+        bureau=bureau,
+        money=join_money_rooms(base),
+        partitions=partitions,
+    )
+
+
+def _card_company(
+    settings: Settings, database: Database, vault: Vault, clock: Clock, currency: CurrencyCode
+) -> CardCompanyClient:
+    async def open_cards(ids: Sequence[VaultCardId]) -> Mapping[VaultCardId, OpenedCard]:
+        async with database.connection() as conn:
+            return await vault.open_cards(conn, ids)
+
+    client = ClientSettings(
+        host=settings.card_company_host,
+        port=settings.card_company_port,
+        check_currency=currency,
+        timeout_s=settings.off_us_timeout_ms / 1000,
+    )
+    return CardCompanyClient(client, open_cards, now=clock.now, random_bytes=os.urandom)
+
+
+def _engine(
+    settings: Settings,
+    database: Database,
+    vault: Vault,
+    clock: Clock,
+    card_company: CardCompanyClient,
+    new_id: NewId,
+) -> Engine:
+    # The card companies' time, and some for the commits around it, before another process may step in.
+    deadline = timedelta(milliseconds=settings.off_us_timeout_ms + 2_000)
+    makers = Makers(new_id, DrawnInAdvance(os.urandom), card_company.new_reference, deadline)
+    return MeasuredEngine(
+        database,
+        vault,
+        card_company,
+        clock,
+        makers,
+        EngineSettings(bin=settings.bin, partitions=settings.partitions),
+        observe_batch=telemetry.BATCH_SIZE.observe,
+    )
+
+
+class _OpenPayable:
+    """Opens what the platform owes a merchant: one account per partition, as no payment leaves its own."""
+
+    def __init__(self, partitions: Sequence[PartitionId], currency: CurrencyCode) -> None:
+        self._partitions = partitions
+        self._currency = currency
+
+    async def __call__(
+        self, conn: Connection, merchant_id: MerchantId, account_id: AccountId, now: datetime
+    ) -> None:
+        accounts = [
+            Account(
+                partition_id=partition_id,
+                id=account_id,
+                kind=AccountKind.MERCHANT_PAYABLE,
+                owner_id=merchant_id,
+                currency=self._currency,
+                floor_minor=None,
+                rolled_up=True,
+            )
+            for partition_id in self._partitions
+        ]
+        await ledger_repository.open_accounts(conn, accounts)

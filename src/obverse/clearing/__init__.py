@@ -1,0 +1,1 @@
+"""Clearing: claims that merchants make, and claims that we make at card companies."""

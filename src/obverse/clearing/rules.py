@@ -1,0 +1,1 @@
+"""Decisions of this room. Pure: no I/O, no clock."""

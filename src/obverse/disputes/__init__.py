@@ -1,0 +1,1 @@
+"""Disputes: a member contests a charge, the merchant answers, the operator decides."""

@@ -1,0 +1,1 @@
+"""Notifications: events told to the outside, by webhook."""

@@ -1,0 +1,1 @@
+"""Settlement: merchants are paid what they are owed, day by day."""

@@ -1,0 +1,1 @@
+"""Treasury: money that enters and leaves through the bank."""
