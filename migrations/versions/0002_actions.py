@@ -30,6 +30,8 @@ alter table legs
     add column released_minor bigint not null default 0,
     add column refunded_minor bigint not null default 0,
     add column disputed_minor bigint not null default 0,
+    -- The hold that keeps a provisional credit from being spent.
+    add column dispute_hold_id uuid,
     add constraint legs_captured
         check (least(captured_minor, released_minor) >= 0
             and captured_minor + released_minor <= amount_minor),

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec.structs import replace
 from tests.factories.iso8583 import ACQUIRER, MERCHANT_NO, TERMINAL
 
-from obverse.authorization.errors import CaptureTooLarge
+from obverse.authorization.errors import CaptureTooLarge, NothingToRelease
 from obverse.authorization.model import (
     Authorization,
     AuthorizationRequest,
@@ -73,8 +73,22 @@ class FakeEngine:
             self.decided[request.request_key] = _decide(request)
         return self.decided[request.request_key]
 
+    async def release_by_key(
+        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+    ) -> Authorization:
+        raise NothingToRelease
+
+    async def refund_by_key(
+        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+    ) -> Authorization:
+        if request_key not in self.decided:
+            raise NotFound("payment")
+        refunded = replace(self.decided[request_key], refunded_minor=amount_minor or 0)
+        self.decided[request_key] = refunded
+        return refunded
+
     async def capture_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None
+        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
     ) -> Authorization:
         if request_key not in self.decided:
             raise NotFound("payment")

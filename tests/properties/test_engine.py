@@ -83,6 +83,8 @@ class Payment:
     told: list[Authorization] = field(default_factory=list)
     undo_asked: bool = False
     undo_acknowledged: bool = False
+    steps: int = 0
+    disputed_minor: int = 0
 
 
 class Shop:
@@ -149,9 +151,39 @@ class Shop:
                 await engine.capture(payment.told[0].id)
 
     async def capture_a_part(self, engine: Engine, payment: Payment) -> None:
+        await self._step(engine.capture, payment)
+
+    async def release_a_part(self, engine: Engine, payment: Payment) -> None:
+        await self._step(engine.release, payment)
+
+    async def refund_a_part(self, engine: Engine, payment: Payment) -> None:
+        await self._step(engine.refund, payment)
+
+    async def dispute(self, engine: Engine, payment: Payment) -> None:
         if payment.told:
             with suppress(ObverseError):
-                await engine.capture(payment.told[0].id, max(1, payment.request.amount.amount_minor // 3))
+                part = max(1, payment.request.amount.amount_minor // 4)
+                await engine.open_dispute(payment.told[0].id, part, key=f"{payment.request.request_key}:d")
+                payment.disputed_minor = part
+
+    async def decide_dispute(self, engine: Engine, payment: Payment) -> None:
+        """Odd amounts are the merchant's, even ones the member's."""
+        if payment.disputed_minor:
+            with suppress(ObverseError):
+                await engine.close_dispute(
+                    payment.told[0].id,
+                    payment.disputed_minor,
+                    key=f"{payment.request.request_key}:c",
+                    merchant_pays=payment.disputed_minor % 2 == 1,
+                )
+
+    async def _step(self, step: Any, payment: Payment) -> None:
+        """A third of the payment, each time by a key of its own or by one that may have been used before."""
+        if payment.told:
+            payment.steps += 1
+            key = f"{payment.request.request_key}:{step.__name__}:{payment.steps // 2}"
+            with suppress(ObverseError):
+                await step(payment.told[0].id, max(1, payment.request.amount.amount_minor // 3), key=key)
 
     # afterwards --------------------------------------------------------------------------------------------
 
@@ -167,8 +199,9 @@ class Shop:
             )
             rows = await conn.fetch("select request_key, status, approval_code from authorizations")
             legs = await conn.fetch(
-                "select network_ref, amount_minor from legs where status = 'approved'"
-                " and network_ref is not null"
+                "select network_ref, amount_minor from legs as l where network_ref is not null and ("
+                " status = 'approved' or exists (select from actions as a where a.to_present"
+                " and a.authorization_id = l.authorization_id and a.kind = 'reversal'))"
             )
             spent = await conn.fetch(_WRONGLY_SPENT)
             await conn.execute("delete from pgqueuer")  # all of it is done
@@ -190,7 +223,7 @@ _WRONGLY_SPENT = """
     having count(a.approval_code) > c.uses
         or c.uses_left <> c.uses - count(a.approval_code)
         or c.spent_minor <> coalesce(sum(
-            case when a.captured_minor > 0 then a.captured_minor else a.amount_minor end
+            a.amount_minor - a.released_minor
         ) filter (where a.status = 'approved'), 0)
 """
 
@@ -210,7 +243,19 @@ def agrees_with_what_was_told(payment: Payment, row: Mapping[str, Any] | None) -
         assert status == Status.DECLINED
 
 
-VERBS = (Shop.ask, Shop.ask, Shop.reverse, Shop.cancel, Shop.capture, Shop.capture_a_part)
+VERBS = (
+    Shop.ask,
+    Shop.ask,
+    Shop.reverse,
+    Shop.cancel,
+    Shop.capture,
+    Shop.capture_a_part,
+    Shop.release_a_part,
+    Shop.refund_a_part,
+    Shop.refund_a_part,
+    Shop.dispute,
+    Shop.decide_dispute,
+)
 """Asking is the most likely, as repeats are the most common thing to happen to a payment."""
 
 

@@ -10,19 +10,22 @@ from typing import Final
 from msgspec.structs import replace
 
 from obverse.authorization import rules
+from obverse.authorization.actions import UNDOABLE, Actions
 from obverse.authorization.commands import (
     AnswerAgain,
     Authorize,
     Capture,
-    CaptureByKey,
+    CloseDispute,
     Command,
     Conclude,
+    Expire,
     LegReversed,
+    OpenDispute,
+    Refund,
+    Release,
     Reverse,
     ReverseByKey,
 )
-from obverse.authorization.draft import Draft
-from obverse.authorization.errors import AlreadyCaptured, CaptureTooLarge, NotCapturable
 from obverse.authorization.model import (
     Authorization,
     Decision,
@@ -40,13 +43,11 @@ from obverse.kit.errors import ObverseError
 from obverse.kit.money import Money
 
 _NEVER_ANSWERED: Final = LegAnswer(LegOutcome.NO_ANSWER)
-_UNDOABLE: Final = frozenset({Status.PROCESSING, Status.APPROVED})
-_HOLDS_MONEY: Final = frozenset({LegStatus.HELD, LegStatus.APPROVED})
 _UNDONE_UNSEEN: Final = frozenset({LegStatus.UNKNOWN, LegStatus.REVERSED})
 """Off-us legs that were or will be reversed without anybody having seen their answer."""
 
 
-class Batch(Draft):
+class Batch(Actions):
     """Decides commands in order over its draft, which then says what is to be saved."""
 
     def decide(self, command: Command) -> Authorization | ObverseError:
@@ -62,9 +63,17 @@ class Batch(Draft):
                 case ReverseByKey():
                     return self._reverse_by_key(command)
                 case Capture():
-                    return self._capture(self._get(command.id), command.amount_minor)
-                case CaptureByKey():
-                    return self._capture_by_key(command)
+                    return self._capture(command)
+                case Release():
+                    return self._release(command)
+                case Refund():
+                    return self._refund(command)
+                case OpenDispute():
+                    return self._open_dispute(command)
+                case CloseDispute():
+                    return self._close_dispute(command)
+                case Expire():
+                    return self._expire(command)
                 case AnswerAgain():
                     return self._answer_again(self._get(command.id))
                 case LegReversed():
@@ -104,7 +113,7 @@ class Batch(Draft):
             entry=request.entry,
             category=request.merchant.category if request.merchant is not None else None,
             amount=request.amount,
-            captured_minor=request.amount.amount_minor if request.capture and approved and not waits else 0,
+            captured_minor=0,
             captured_at_once=request.capture,
             deadline_at=self.now + self.makers.off_us_patience if waits else None,
             created_at=self.now,
@@ -114,13 +123,19 @@ class Batch(Draft):
             ],
         )
         self._add(authorization)
-        if authorization.captured_minor > 0:
-            self._spend_on_capture(authorization)
         if waits:
             self._note_asks(command, authorization)
         else:
-            self.news.append((f"authorization.{authorization.status}", authorization))
-        return authorization
+            self.news.append((f"authorization.{authorization.status}", authorization, None))
+        return self._capture_at_once(authorization)
+
+    def _capture_at_once(self, authorization: Authorization) -> Authorization:
+        """Count what was taken with the approval, where the request asked for it."""
+        wanted = authorization.captured_at_once and authorization.status is Status.APPROVED
+        if not wanted or not authorization.amount.amount_minor:
+            return authorization
+        parts = [leg.amount_minor for leg in authorization.legs]
+        return self._captured(authorization, parts, f"at once:{authorization.id}", news=None)
 
     def _authorize_again(self, command: Authorize, earlier: Authorization) -> Authorization:
         """The first answer once more. A command that finds its own work had lost the answer to its commit,
@@ -201,13 +216,11 @@ class Batch(Draft):
             status=Status.APPROVED if decline is None else Status.DECLINED,
             decline=decline,
             approval_code=self.makers.approval_code() if decline is None else None,
-            captured_minor=amount_minor if decline is None and authorization.captured_at_once else 0,
             deadline_at=None,
             legs=legs,
         )
-        if concluded.captured_minor > 0:
-            self._spend_on_capture(concluded)
-        return self._update(concluded, news=f"authorization.{concluded.status}")
+        self._update(concluded, news=f"authorization.{concluded.status}")
+        return self._capture_at_once(concluded)
 
     def _conclude_late(self, closed: Authorization, answers: Mapping[int, LegAnswer]) -> Authorization:
         """Recovery or a reversal was here first, and what may have happened is being undone.
@@ -235,7 +248,7 @@ class Batch(Draft):
         approved = decline is None
         if leg.status is LegStatus.HELD:
             if not approved:
-                self._movements.void(authorization, leg)
+                self._movements.void(authorization, leg, leg.amount_minor)
             elif authorization.captured_at_once:
                 self._movements.post(authorization, leg, leg.amount_minor)
             return replace(leg, status=LegStatus.APPROVED if approved else LegStatus.REVERSED)
@@ -264,7 +277,7 @@ class Batch(Draft):
         earlier = self._by_key.get(command.request_key)
         if earlier is not None:
             found = self._by_id[earlier]
-            if found.status not in _UNDOABLE or rules.was_answered(found, command.in_doubt_since):
+            if found.status not in UNDOABLE or rules.was_answered(found, command.in_doubt_since):
                 return found
             return self._reverse(self._with_number(found, command.serial))
         mark = Authorization(
@@ -289,35 +302,6 @@ class Batch(Draft):
         )
         return self._add(mark)
 
-    def _reverse(self, authorization: Authorization) -> Authorization:
-        if authorization.status not in _UNDOABLE:
-            return authorization
-        self.asks.pop(authorization.id, None)
-        parts = zip(authorization.legs, rules.captured_parts(authorization), strict=True)
-        legs = [self._reverse_leg(authorization, leg, part) for leg, part in parts]
-        spent = authorization.captured_minor or authorization.amount.amount_minor
-        was_approved = authorization.status is Status.APPROVED
-        self._give_back(authorization, spent, was_approved=was_approved)
-        undone = replace(
-            authorization,
-            status=Status.REVERSED,
-            decline=Decline.REVERSED,
-            deadline_at=None,
-            legs=legs,
-        )
-        return self._update(undone, news="authorization.reversed")
-
-    def _reverse_leg(self, authorization: Authorization, leg: Leg, captured_minor: int) -> Leg:
-        if leg.status in _HOLDS_MONEY:
-            if authorization.captured_minor == 0:
-                self._movements.void(authorization, leg)
-            elif captured_minor > 0:
-                self._movements.give_back(authorization, leg, captured_minor)
-        if not rules.is_off_us(leg.kind):
-            return replace(leg, status=LegStatus.REVERSED)
-        self.legs_to_reverse.append((authorization.id, leg.position))
-        return replace(leg, status=LegStatus.UNKNOWN if leg.status is LegStatus.SENT else LegStatus.REVERSING)
-
     def _answer_again(self, authorization: Authorization) -> Authorization:
         if authorization.status is not Status.APPROVED or authorization.answered_again:
             return authorization
@@ -331,45 +315,6 @@ class Batch(Draft):
             for leg in authorization.legs
         ]
         return self._update(replace(authorization, legs=legs), news=None)
-
-    def _give_back(self, authorization: Authorization, amount_minor: int, *, was_approved: bool) -> None:
-        card = self._card_of(authorization)
-        if card is not None:
-            rules.give_back(
-                self._usage(card), amount_minor, card.controls.spent_on, was_approved=was_approved
-            )
-
-    # capture -------------------------------------------------------------------------------------------
-
-    def _capture_by_key(self, command: CaptureByKey) -> Authorization:
-        found = self._get(self._by_key.get(command.request_key))
-        return self._capture(self._with_number(found, command.serial), command.amount_minor)
-
-    def _capture(self, authorization: Authorization, amount_minor: int | None) -> Authorization:
-        authorized = authorization.amount.amount_minor
-        wanted = authorized if amount_minor is None else amount_minor
-        if authorization.status is not Status.APPROVED or wanted < 1:
-            raise NotCapturable
-        if authorization.captured_minor == wanted:
-            return authorization
-        if authorization.captured_minor > 0:
-            raise AlreadyCaptured
-        if wanted > authorized:
-            raise CaptureTooLarge
-        captured = replace(authorization, captured_minor=wanted)
-        for leg, part in zip(captured.legs, rules.captured_parts(captured), strict=True):
-            if part > 0:
-                self._movements.post(captured, leg, part)
-            if part < leg.amount_minor:
-                self._movements.void(captured, leg, posted_minor=part)
-        self._spend_on_capture(captured)
-        return self._update(captured, news="authorization.captured")
-
-    def _spend_on_capture(self, captured: Authorization) -> None:
-        card = self._card_of(captured)
-        if card is not None:
-            released = captured.amount.amount_minor - captured.captured_minor
-            rules.capture(self._usage(card), released, card.controls.spent_on)
 
 
 def _repeated(earlier: Authorization, command: Authorize) -> Authorization:

@@ -56,19 +56,67 @@ class ReverseByKey(msgspec.Struct, frozen=True):
     in_doubt_since: datetime | None = None
 
 
-class Capture(msgspec.Struct, frozen=True):
-    """Claim an approved payment, in whole (`amount_minor` None) or in part; the rest is released."""
-
-    id: AuthorizationId
-    amount_minor: int | None
-
-
-class CaptureByKey(msgspec.Struct, frozen=True):
-    """The same, for a door that knows the payment by its request key and the card's number (OT-16)."""
+class ByKey(msgspec.Struct, frozen=True):
+    """A payment as a terminal knows it: by its request key and the number it was made with (OT-16)."""
 
     request_key: str
     serial: int | None
+
+
+Payment = AuthorizationId | ByKey
+
+
+class Capture(msgspec.Struct, frozen=True):
+    """Claim an approved payment, or the part `amount_minor` of it; None claims all that is open.
+
+    `final` releases what is open after it. `late` lets an expired payment be captured after all.
+    `key`, here and below, is the step's own request key: the same step sent again changes nothing.
+    """
+
+    payment: Payment
     amount_minor: int | None
+    key: str
+    final: bool = False
+    late: bool = False
+
+
+class Release(msgspec.Struct, frozen=True):
+    """Give up (part of) what is held and not captured; None gives up all of it."""
+
+    payment: Payment
+    amount_minor: int | None
+    key: str
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """Give back (part of) what was captured, to the legs it came from; None gives back all of it."""
+
+    payment: Payment
+    amount_minor: int | None
+    key: str
+
+
+class Expire(msgspec.Struct, frozen=True):
+    """Release what is still held of a payment whose time is over."""
+
+    id: AuthorizationId
+
+
+class OpenDispute(msgspec.Struct, frozen=True):
+    """Credit the member provisionally with a part of what was captured."""
+
+    id: AuthorizationId
+    amount_minor: int
+    key: str
+
+
+class CloseDispute(msgspec.Struct, frozen=True):
+    """End the dispute: either the merchant pays what the member was credited with, or the member does."""
+
+    id: AuthorizationId
+    amount_minor: int
+    key: str
+    merchant_pays: bool
 
 
 class AnswerAgain(msgspec.Struct, frozen=True):
@@ -89,4 +137,17 @@ class LegReversed(msgspec.Struct, frozen=True):
     seen: LegStatus
 
 
-Command = Authorize | Conclude | Reverse | ReverseByKey | Capture | CaptureByKey | AnswerAgain | LegReversed
+Command = (
+    Authorize
+    | Conclude
+    | Reverse
+    | ReverseByKey
+    | Capture
+    | Release
+    | Refund
+    | Expire
+    | OpenDispute
+    | CloseDispute
+    | AnswerAgain
+    | LegReversed
+)

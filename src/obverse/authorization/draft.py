@@ -1,16 +1,19 @@
 """What a batch touches, as it will be saved: its own copies, and notes of what has changed. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from obverse.authorization import rules
+from obverse.authorization.commands import ByKey, Payment
 from obverse.authorization.inputs import Loaded, Makers
-from obverse.authorization.model import Authorization
+from obverse.authorization.model import Action, ActionKind, Authorization
 from obverse.authorization.movements import Movements
 from obverse.authorization.ports import LegRequest
 from obverse.authorization.rules import CardUsage
 from obverse.cards.model import Card, CardUse
-from obverse.kit.errors import NotFound
-from obverse.kit.ids import AuthorizationId, CardId, PartitionId
+from obverse.kit.errors import KeyReused, NotFound
+from obverse.kit.ids import ActionId, AuthorizationId, CardId, PartitionId
+from obverse.kit.money import Money
 from obverse.ledger.rules import Books
 
 
@@ -27,7 +30,11 @@ class Draft:
         self._movements = Movements(self.books, makers.new_id, now)
         self.inserted: dict[AuthorizationId, None] = {}
         self.updated: dict[AuthorizationId, None] = {}
-        self.news: list[tuple[str, Authorization]] = []
+        self.actions: list[Action] = []
+        """Steps taken in this batch, to be stored."""
+        self.withdrawn: set[AuthorizationId] = set()
+        """Payments of which card companies need not be told in a clearing file any more."""
+        self.news: list[tuple[str, Authorization, Action | None]] = []
         """Event types and what they are about, in order."""
         self.legs_to_reverse: list[tuple[AuthorizationId, int]] = []
         self.asks: dict[AuthorizationId, list[tuple[int, LegRequest]]] = {}
@@ -39,6 +46,8 @@ class Draft:
         self._usages: dict[CardId, CardUsage] = {}
         self._by_id = {a.id: a for a in loaded.authorizations}
         self._by_key = {a.request_key: a.id for a in self._by_id.values()}
+        self._actions = {action.request_key: action for action in loaded.actions}
+        self._presented = loaded.presented
 
     def authorizations(self, ids: Iterable[AuthorizationId]) -> list[Authorization]:
         """These authorizations as the batch leaves them."""
@@ -53,10 +62,12 @@ class Draft:
             != (self._cards_by_id[id_].uses_left, self._cards_by_id[id_].spent_minor)
         ]
 
-    def _get(self, id_: AuthorizationId | None) -> Authorization:
-        if id_ is None or id_ not in self._by_id:
+    def _get(self, payment: Payment | None) -> Authorization:
+        if isinstance(payment, ByKey):
+            return self._with_number(self._get(self._by_key.get(payment.request_key)), payment.serial)
+        if payment is None or payment not in self._by_id:
             raise NotFound("payment")
-        return self._by_id[id_]
+        return self._by_id[payment]
 
     def _with_number(self, found: Authorization, serial: int | None) -> Authorization:
         """The payment, for whoever knows the number it was made with; for others there is none (P12)."""
@@ -80,10 +91,47 @@ class Draft:
         self.inserted[authorization.id] = None
         return authorization
 
-    def _update(self, authorization: Authorization, *, news: str | None) -> Authorization:
+    def _update(
+        self, authorization: Authorization, *, news: str | None, action: Action | None = None
+    ) -> Authorization:
         self._by_id[authorization.id] = authorization
         if authorization.id not in self.inserted:
             self.updated[authorization.id] = None
         if news is not None:
-            self.news.append((news, authorization))
+            self.news.append((news, authorization, action))
         return authorization
+
+    def _note(
+        self, authorization: Authorization, kind: ActionKind, parts: Sequence[int], key: str, *, tell: bool
+    ) -> Action:
+        """Note a step. With `tell`, card companies hear of its off-us parts in their next clearing file."""
+        assert authorization.merchant_id is not None, "what was approved has a merchant"
+        off_us = any(
+            part for part, leg in zip(parts, authorization.legs, strict=True) if rules.is_off_us(leg.kind)
+        )
+        action = Action(
+            id=ActionId(self.makers.new_id()),
+            authorization_id=authorization.id,
+            merchant_id=authorization.merchant_id,
+            kind=kind,
+            amount=Money(sum(parts), authorization.amount.currency),
+            parts=parts,
+            request_key=key,
+            to_present=tell and off_us,
+            created_at=self.now,
+        )
+        self._actions[key] = action
+        self.actions.append(action)
+        return action
+
+    def _taken_before(
+        self, authorization: Authorization, key: str, kind: ActionKind, amount_minor: int | None
+    ) -> bool:
+        """Whether this very step was taken before. Raises `KeyReused` where its key was for another one."""
+        action = self._actions.get(key)
+        if action is None:
+            return False
+        same = action.authorization_id == authorization.id and action.kind is kind
+        if not same or amount_minor not in (None, action.amount.amount_minor):
+            raise KeyReused
+        return True

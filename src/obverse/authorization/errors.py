@@ -13,19 +13,75 @@ class NotCapturable(ObverseError):
 
 
 class AlreadyCaptured(ObverseError):
-    """A payment is captured once; what was not captured then has been released."""
+    """Nothing of this payment is left to be captured."""
 
     code = "already_captured"
 
     def __init__(self) -> None:
-        super().__init__("This payment was captured before, with another amount.")
+        super().__init__("This payment has been captured; nothing of it is left.")
 
 
 class CaptureTooLarge(ObverseError):
-    """A capture never exceeds its authorization."""
+    """All captures of a payment together never exceed its authorization."""
 
     code = "capture_too_large"
     param = "amount"
 
     def __init__(self) -> None:
-        super().__init__("The amount is more than was authorized.")
+        super().__init__("The amount is more than is left of what was authorized.")
+
+
+class AuthorizationExpired(ObverseError):
+    """The hold was released by time; only an operator can still let the merchant have the money."""
+
+    code = "authorization_expired"
+
+    def __init__(self) -> None:
+        super().__init__("This authorization has expired. Ask for a new payment.")
+
+
+class NothingToRelease(ObverseError):
+    """Only what is approved and not yet captured can be released."""
+
+    code = "nothing_to_release"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing of this payment is held. What was captured can be refunded.")
+
+
+class ReleaseTooLarge(ObverseError):
+    """No more is released than is held."""
+
+    code = "release_too_large"
+    param = "amount"
+
+    def __init__(self) -> None:
+        super().__init__("The amount is more than is held.")
+
+
+class NotRefundable(ObverseError):
+    """Only what was captured, and is neither refunded nor in dispute, can be given back."""
+
+    code = "not_refundable"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing of this payment can be refunded. What is not captured can be cancelled.")
+
+
+class RefundTooLarge(ObverseError):
+    """No more is given back than was taken (P16)."""
+
+    code = "refund_too_large"
+    param = "amount"
+
+    def __init__(self) -> None:
+        super().__init__("The amount is more than is left to refund.")
+
+
+class NotDisputed(ObverseError):
+    """No dispute about that amount of this payment is open."""
+
+    code = "not_disputed"
+
+    def __init__(self) -> None:
+        super().__init__("No dispute about that amount is open.")

@@ -1,13 +1,13 @@
 """What a batch is given: the state it decides over, and where new ids, codes and references come from."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from obverse.authorization.model import Authorization
+from obverse.authorization.model import Action, Authorization
 from obverse.cards.model import Card
-from obverse.kit.ids import NewId, SourceId
+from obverse.kit.ids import AuthorizationId, NewId, SourceId
 from obverse.ledger.model import Account
 from obverse.wallet.model import Source
 
@@ -38,3 +38,7 @@ class Loaded:
     sources: Mapping[SourceId, Source] = field(default_factory=dict)
     accounts: Sequence[Account] = ()
     authorizations: Iterable[Authorization] = ()
+    actions: Iterable[Action] = ()
+    """Earlier ones behind the keys of these commands."""
+    presented: Collection[AuthorizationId] = ()
+    """Payments to be undone of which card companies were told in a clearing file."""

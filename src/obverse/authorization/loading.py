@@ -5,22 +5,31 @@ other and never both. Earlier answers are looked up after the locks, so that no 
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from obverse.authorization import repository
 from obverse.authorization.commands import (
     Authorize,
-    CaptureByKey,
+    ByKey,
+    Capture,
+    CloseDispute,
     Command,
+    OpenDispute,
+    Refund,
+    Release,
+    Reverse,
     ReverseByKey,
 )
 from obverse.authorization.inputs import Loaded
 from obverse.authorization.model import Authorization
 from obverse.cards import repository as cards
 from obverse.kit.database import Connection
-from obverse.kit.ids import AccountId, PartitionId
+from obverse.kit.ids import AccountId, AuthorizationId, PartitionId
 from obverse.ledger import repository as ledger
 from obverse.wallet import repository as wallet
 from obverse.wallet.model import Source
+
+_KEYED: Final = (Capture, Release, Refund, OpenDispute, CloseDispute)
 
 
 async def load(conn: Connection, partition_id: PartitionId, commands: Sequence[Command]) -> Loaded:
@@ -40,11 +49,15 @@ async def load(conn: Connection, partition_id: PartitionId, commands: Sequence[C
     )
     accounts = await ledger.lock_accounts(conn, partition_id, _account_ids(sources.values(), touched))
     earlier = await repository.find_by_key(conn, partition_id, [c.request.request_key for c in payments])
+    keys = [c.key for c in commands if isinstance(c, _KEYED)]
+    undone = [a.id for a in touched if a.captured_minor] if _undoes(commands) else []
     return Loaded(
         cards={card.number_hash: card for card in cards_found},
         sources=sources,
         accounts=accounts,
         authorizations=[*earlier, *touched],
+        actions=await repository.find_actions(conn, partition_id, keys) if keys else (),
+        presented=await repository.find_presented(conn, partition_id, undone) if undone else (),
     )
 
 
@@ -67,9 +80,25 @@ def missed(loaded: Loaded, commands: Iterable[Command]) -> bool:
 async def _lock_authorizations(
     conn: Connection, partition_id: PartitionId, commands: Sequence[Command]
 ) -> Sequence[Authorization]:
-    keys = [c.request_key for c in commands if isinstance(c, ReverseByKey | CaptureByKey)]
-    ids = [c.id for c in commands if not isinstance(c, Authorize | ReverseByKey | CaptureByKey)]
+    ids: list[AuthorizationId] = []
+    keys: list[str] = []
+    for command in commands:
+        if isinstance(command, Authorize):
+            continue
+        if isinstance(command, Capture | Release | Refund):
+            payment: AuthorizationId | ByKey | ReverseByKey = command.payment
+        else:
+            payment = command if isinstance(command, ReverseByKey) else command.id
+        if isinstance(payment, ByKey | ReverseByKey):
+            keys.append(payment.request_key)
+        else:
+            ids.append(payment)
     return await repository.lock(conn, partition_id, ids, keys) if keys or ids else ()
+
+
+def _undoes(commands: Iterable[Command]) -> bool:
+    """Whether any of these may undo a payment in whole."""
+    return any(isinstance(c, Reverse | ReverseByKey | Release) for c in commands)
 
 
 def _account_ids(sources: Iterable[Source], touched: Iterable[Authorization]) -> list[AccountId]:

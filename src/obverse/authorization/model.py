@@ -8,6 +8,7 @@ import msgspec
 
 from obverse.kit.ids import (
     AccountId,
+    ActionId,
     AuthorizationId,
     CardId,
     MerchantId,
@@ -52,6 +53,7 @@ class Rule(IntFlag):
     AMOUNT_LIMIT = 1024
     FUNDING_ACTIVE = 2048
     FUNDS = 4096
+    STAND_IN_ACCEPTED = 8192
 
 
 class Decline(StrEnum):
@@ -77,6 +79,7 @@ class Decline(StrEnum):
     CARD_COMPANY_DECLINED = "card_company_declined"
     CARD_COMPANY_UNAVAILABLE = "card_company_unavailable"
     CARD_COMPANY_LATE = "card_company_late"
+    NOT_ACCEPTED_HERE = "not_accepted_here"
     REVERSED = "reversed"
     """A reversal came first, or has undone the payment since."""
     KEY_REUSED = "key_reused"
@@ -88,6 +91,25 @@ class Status(StrEnum):
     APPROVED = "approved"
     DECLINED = "declined"
     REVERSED = "reversed"
+    EXPIRED = "expired"
+    """Approved, never captured, and released by time."""
+
+
+class ActionKind(StrEnum):
+    """What is done to a payment after its approval. Settlement adds up those that move a merchant's money."""
+
+    CAPTURE = "capture"
+    RELEASE = "release"
+    """What was not captured was given back: by the merchant, by a final capture, or by time."""
+    REFUND = "refund"
+    REVERSAL = "reversal"
+    """All that was captured was taken back with the payment itself."""
+    DISPUTE = "dispute"
+    """The member has the money for as long as nobody has decided, but may not spend it."""
+    DISPUTE_LOST = "dispute_lost"
+    """Lost by the merchant, who pays."""
+    DISPUTE_WON = "dispute_won"
+    """Won by the merchant: the member pays after all."""
 
 
 class LegStatus(StrEnum):
@@ -137,6 +159,23 @@ class Leg(msgspec.Struct, frozen=True):
     network_ref: str | None = None
     response_code: str | None = None
     network_approval: str | None = None
+    captured_minor: int = 0
+    released_minor: int = 0
+    refunded_minor: int = 0
+    disputed_minor: int = 0
+    """In an open dispute; once that is lost by the merchant it counts as refunded."""
+    dispute_hold_id: TransferId | None = None
+    """The hold that keeps a provisional credit from being spent."""
+
+    @property
+    def open_minor(self) -> int:
+        """Neither captured nor released: what is still held."""
+        return self.amount_minor - self.captured_minor - self.released_minor
+
+    @property
+    def refundable_minor(self) -> int:
+        """Captured, and neither given back nor in dispute."""
+        return self.captured_minor - self.refunded_minor - self.disputed_minor
 
 
 class Authorization(msgspec.Struct, frozen=True):
@@ -165,6 +204,36 @@ class Authorization(msgspec.Struct, frozen=True):
     """A repeat was told of the approval, so that nobody may undo it for the first answer's being lost."""
     repeated: bool = False
     """Whether this is the earlier answer to a request that came again. Told to the asker, not stored (P6)."""
+    released_minor: int = 0
+    refunded_minor: int = 0
+    disputed_minor: int = 0
+
+    @property
+    def open_minor(self) -> int:
+        """Neither captured nor released: what is still held for the merchant."""
+        return self.amount.amount_minor - self.captured_minor - self.released_minor
+
+    @property
+    def refundable_minor(self) -> int:
+        """Captured, and neither given back nor in dispute."""
+        return self.captured_minor - self.refunded_minor - self.disputed_minor
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One step after an approval. `parts` is how much of it each leg carries, in the order of the legs.
+
+    `to_present` says that card companies have to be told of it in the next clearing file.
+    """
+
+    id: ActionId
+    authorization_id: AuthorizationId
+    merchant_id: MerchantId
+    kind: ActionKind
+    amount: Money
+    parts: Sequence[int]
+    request_key: str
+    to_present: bool
+    created_at: datetime
 
 
 class LegPlan(msgspec.Struct, frozen=True):

@@ -76,6 +76,8 @@ def authorize(
         failed |= Rule.CARD_DETAILS
         return Decision(failed, _decline(failed, known.card))
     failed |= _card_failures(request, known.card, known.usage, now)
+    if request.merchant is not None and known.card.kind not in request.merchant.accepts:
+        failed |= Rule.STAND_IN_ACCEPTED
     legs, funding_failed = _split(request, known.sources, books)
     failed |= funding_failed
     return Decision(failed, _decline(failed, known.card), () if failed else legs)
@@ -153,6 +155,7 @@ _DECLINE_OF: Final[Mapping[Rule, Decline]] = {
     Rule.AMOUNT_LIMIT: Decline.AMOUNT_LIMIT,
     Rule.FUNDING_ACTIVE: Decline.FUNDING_INACTIVE,
     Rule.FUNDS: Decline.INSUFFICIENT_FUNDS,
+    Rule.STAND_IN_ACCEPTED: Decline.NOT_ACCEPTED_HERE,
 }
 
 
@@ -229,20 +232,36 @@ def is_off_us(kind: SourceKind) -> bool:
     return kind is SourceKind.LINKED_CARD
 
 
-def capture(usage: CardUsage, released_minor: int, spent_on: SpentOn) -> None:
-    """Count a capture against the card: what was not captured may be spent again, and a card that is
-    spent on capture loses a use (PF-8)."""
+def release(usage: CardUsage, released_minor: int) -> None:
+    """Count a release against the card: what was not captured may be spent again."""
     usage.spent_minor -= released_minor
+
+
+def capture(usage: CardUsage, spent_on: SpentOn) -> None:
+    """Count a payment's first capture: a card that is spent on capture loses a use (PF-8)."""
     if spent_on is SpentOn.CAPTURE and usage.uses_left > 0:
         usage.uses_left -= 1
 
 
-def captured_parts(authorization: Authorization) -> list[int]:
-    """How much of each leg was captured: a partial capture takes the legs in their order."""
-    rest = authorization.captured_minor
+def parts_from_first(limits: Sequence[int], amount_minor: int) -> list[int]:
+    """Take an amount from the legs in their order, each up to its limit: how captures are shared out.
+
+    >>> parts_from_first([4_000, 30_000], 10_000)
+    [4000, 6000]
+    """
     parts = []
-    for leg in authorization.legs:
-        part = min(rest, leg.amount_minor)
+    for limit in limits:
+        part = min(amount_minor, limit)
         parts.append(part)
-        rest -= part
+        amount_minor -= part
+    assert amount_minor == 0, "the caller has seen that there is enough"
     return parts
+
+
+def parts_from_last(limits: Sequence[int], amount_minor: int) -> list[int]:
+    """The same from the last leg to the first: what was taken last comes back first (PF-6).
+
+    >>> parts_from_last([4_000, 30_000], 31_000)
+    [1000, 30000]
+    """
+    return parts_from_first(limits[::-1], amount_minor)[::-1]

@@ -7,7 +7,7 @@ import msgspec
 
 from obverse.authorization import repository
 from obverse.authorization.batch import Batch
-from obverse.authorization.model import Authorization
+from obverse.authorization.model import Action, Authorization
 from obverse.cards import repository as cards
 from obverse.kit import events, jobs
 from obverse.kit.database import Connection
@@ -32,10 +32,13 @@ async def save(conn: Connection, batch: Batch) -> None:
     partition_id = batch.partition_id
     await repository.insert(conn, partition_id, batch.authorizations(batch.inserted))
     await repository.update(conn, partition_id, batch.authorizations(batch.updated))
+    if batch.withdrawn:
+        await repository.withdraw_from_presenting(conn, partition_id, sorted(batch.withdrawn))
+    await repository.insert_actions(conn, partition_id, batch.actions)
     await ledger.post(conn, partition_id, batch.books.journal)
     if uses := batch.card_uses():
         await cards.save_uses(conn, partition_id, uses)
-    await events.append(conn, [_event(batch, type_, about) for type_, about in batch.news])
+    await events.append(conn, [_event(batch, *news) for news in batch.news])
     if batch.legs_to_reverse:
         await _enqueue_reversals(conn, partition_id, batch.legs_to_reverse)
 
@@ -47,8 +50,11 @@ async def _enqueue_reversals(
     await jobs.enqueue(conn, REVERSE_LEG, [msgspec.json.encode(payload) for payload in payloads])
 
 
-def _event(batch: Batch, type_: str, authorization: Authorization) -> Event:
+def _event(batch: Batch, type_: str, authorization: Authorization, action: Action | None) -> Event:
     """The news of a decision, for whoever follows the events."""
+    step = (
+        {"action": to_text("act", action.id), "action_amount": action.amount.amount_minor} if action else {}
+    )
     return Event(
         id=EventId(batch.makers.new_id()),
         type=type_,
@@ -59,9 +65,13 @@ def _event(batch: Batch, type_: str, authorization: Authorization) -> Event:
             "merchant": to_text("mer", authorization.merchant_id) if authorization.merchant_id else None,
             "amount": authorization.amount.amount_minor,
             "captured": authorization.captured_minor,
+            "released": authorization.released_minor,
+            "refunded": authorization.refunded_minor,
+            "disputed": authorization.disputed_minor,
             "currency": authorization.amount.currency,
             "status": authorization.status,
             "decline": authorization.decline,
-        },
+        }
+        | step,
         created_at=batch.now,
     )

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -12,20 +11,16 @@ from msgspec.structs import replace
 
 from obverse.authorization import repository
 from obverse.authorization.batch import Batch
-from obverse.authorization.batcher import Batcher
 from obverse.authorization.commands import (
     AnswerAgain,
     Authorize,
-    Capture,
-    CaptureByKey,
-    Command,
     Conclude,
     LegReversed,
-    Reverse,
     ReverseByKey,
 )
+from obverse.authorization.core import EngineSettings
 from obverse.authorization.inputs import Makers
-from obverse.authorization.loading import load, load_for_dry_run, missed
+from obverse.authorization.loading import load_for_dry_run, missed
 from obverse.authorization.model import (
     Authorization,
     AuthorizationRequest,
@@ -34,15 +29,13 @@ from obverse.authorization.model import (
     LegStatus,
     Status,
 )
-from obverse.authorization.ports import CardCompany, LegAnswer, LegRequest
-from obverse.authorization.saving import save
-from obverse.cards.rules import partition_of
+from obverse.authorization.ports import CardCompany, LegAnswer
+from obverse.authorization.steps import Steps
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import NotFound, Unavailable
-from obverse.kit.ids import AuthorizationId, CardId, MerchantId, PartitionId
+from obverse.kit.ids import AuthorizationId, MerchantId
 from obverse.kit.money import Money
-from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
 from obverse.vault import Vault
 
@@ -52,18 +45,7 @@ _TROUBLE_PAUSE_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """How the engine runs; times in seconds."""
-
-    bin: str
-    partitions: int = 1
-    batch_size_max: int = 400
-    patience_s: float = 3.0
-    """How long a request may wait for the database before it is refused with `Unavailable`."""
-
-
-class Engine:
+class Engine(Steps):
     """Decides every payment, whatever the door, in batches: load, decide, save, one commit.
 
     Answers are given only after the commit. Every command may be repeated: the same request key finds the
@@ -81,24 +63,12 @@ class Engine:
         settings: EngineSettings,
         observe_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._database = database
-        self._vault = vault
+        super().__init__(database, vault, clock, makers, settings, observe_batch)
         self._card_company = card_company
-        self._clock = clock
-        self._makers = makers
-        self._settings = settings
-        self._observe_batch = observe_batch
-        self._partitions = [PartitionId(p) for p in range(settings.partitions)]
-        self._batchers = {p: self._batcher(p) for p in self._partitions}
-        self._asks: dict[AuthorizationId, Sequence[tuple[int, LegRequest]]] = {}
         self._in_flight: dict[AuthorizationId, asyncio.Task[Authorization]] = {}
-        self._workers: list[asyncio.Task[None]] = []
         self._later: set[asyncio.Task[None]] = set()
         self._in_doubt: Counter[str] = Counter()
         """Request keys by how many tasks of `_later` are at them."""
-
-    async def start(self) -> None:
-        self._workers = [asyncio.create_task(b.run()) for b in self._batchers.values()]
 
     async def stop(self) -> None:
         """Finish what was begun, then stop: nobody who was promised an answer is left without one."""
@@ -106,9 +76,7 @@ class Engine:
             await asyncio.wait(begun, timeout=self._settings.patience_s)
         for task in self._later:
             task.cancel()
-        for batcher in self._batchers.values():
-            batcher.close()
-        await asyncio.gather(*self._workers)
+        await super().stop()
 
     # what doors ask ------------------------------------------------------------------------------------
 
@@ -201,51 +169,6 @@ class Engine:
         self._in_doubt[request_key] += 1
         task.add_done_callback(done)
 
-    async def cancel(self, id_: AuthorizationId) -> Authorization:
-        """Undo a payment by its id, in whatever state. Raises `NotFound`, `Unavailable`."""
-        return await self._batchers[(await self.get(id_)).partition_id].submit(Reverse(id_))
-
-    async def capture(self, id_: AuthorizationId, amount_minor: int | None = None) -> Authorization:
-        """Claim an approved payment in whole or, once, in part; the rest is released.
-
-        Raises `NotFound`, `NotCapturable`, `AlreadyCaptured`, `CaptureTooLarge`, `Unavailable`.
-        """
-        return await self._batchers[(await self.get(id_)).partition_id].submit(Capture(id_, amount_minor))
-
-    async def capture_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None
-    ) -> Authorization:
-        """The same for a payment known by its request key, made with this number."""
-        command = CaptureByKey(request_key, self._serial_of(number), amount_minor)
-        return await self._batchers[self._partition_of(number)].submit(command)
-
-    async def get(self, id_: AuthorizationId) -> Authorization:
-        """One authorization as it stands. Raises `NotFound`, `Unavailable`."""
-        async with self._database.connection() as conn:
-            found = await repository.find(conn, self._partitions, id_)
-        if found is None:
-            raise NotFound("payment")
-        return found
-
-    async def list(
-        self,
-        page: PageRequest,
-        *,
-        card_id: CardId | None = None,
-        merchant_id: MerchantId | None = None,
-        status: Status | None = None,
-    ) -> Page[Authorization]:
-        """Authorizations, newest first."""
-        async with self._database.connection() as conn:
-            return await repository.find_page(
-                conn,
-                self._partitions,
-                page,
-                card_id=card_id,
-                merchant_id=merchant_id,
-                status=status,
-            )
-
     # what the jobs ask ---------------------------------------------------------------------------------
 
     async def recover(self, limit: int = 500) -> int:
@@ -275,35 +198,6 @@ class Engine:
         return now.legs[leg.position].status is LegStatus.REVERSED
 
     # how it is done ------------------------------------------------------------------------------------
-
-    def _batcher(self, partition_id: PartitionId) -> Batcher[Command, Authorization]:
-        async def carry_out(commands: Sequence[Command]) -> Sequence[Authorization | Exception]:
-            return await self._carry_out(partition_id, commands)
-
-        return Batcher(
-            carry_out,
-            size_max=self._settings.batch_size_max,
-            patience_s=self._settings.patience_s,
-            observe=self._observe_batch,
-        )
-
-    async def _carry_out(
-        self, partition_id: PartitionId, commands: Sequence[Command]
-    ) -> Sequence[Authorization | Exception]:
-        """One batch: load, decide, save, commit."""
-        while True:
-            async with self._database.transaction() as conn:
-                loaded = await load(conn, partition_id, commands)
-                # A card may be missing because its hash has moved to a key this process has not read.
-                keys_are_old = missed(loaded, commands) and self._vault.reload_if_changed()
-                if not keys_are_old:
-                    batch = Batch(partition_id, loaded, now=self._clock.now(), makers=self._makers)
-                    results = [batch.decide(command) for command in commands]
-                    await save(conn, batch)
-            if not keys_are_old:
-                self._asks.update(batch.asks)
-                return results
-            commands = [self._rehashed(c) if isinstance(c, Authorize) else c for c in commands]
 
     async def _complete(self, opened: Authorization) -> Authorization:
         """Ask the card companies and close the payment in a task of its own: no hanging up stops it."""
@@ -353,12 +247,6 @@ class Engine:
             fingerprint=self._fingerprint(request),
         )
 
-    def _number_hashes(self, number: Secret) -> Sequence[bytes]:
-        return [keyed.digest for keyed in self._vault.number_hashes(number)]
-
-    def _rehashed(self, command: Authorize) -> Authorize:
-        return replace(command, number_hashes=self._number_hashes(command.request.number))
-
     def _fingerprint(self, request: AuthorizationRequest) -> bytes:
         """A keyed hash of what a repeat must have in common with the first request (P6)."""
         merchant = request.merchant.id.hex if request.merchant is not None else ""
@@ -374,15 +262,3 @@ class Engine:
             "capture" if request.capture else "",
         )
         return self._vault.token_hash(Secret("|".join(facts)))[:16]
-
-    def _serial_of(self, number: Secret) -> int | None:
-        return self._vault.serial_of(number, self._settings.bin)
-
-    def _partition_of(self, number: Secret) -> PartitionId:
-        """The partition that a number's serial carries; what is no number of ours goes to the first."""
-        if len(self._partitions) == 1:
-            return self._partitions[0]
-        serial = self._serial_of(number)
-        if serial is None or (partition_id := partition_of(serial)) not in self._batchers:
-            return self._partitions[0]
-        return partition_id

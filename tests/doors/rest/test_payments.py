@@ -276,6 +276,49 @@ async def test_a_capture_may_be_partial_but_never_more_than_was_authorized(rest:
     assert some.json()["captured"] == 10_000
 
 
+async def test_what_was_captured_part_by_part_is_refunded_part_by_part(rest: RestHouse) -> None:
+    member = await rest.member()
+    payment = (await rest.pay(await rest.face(member, await rest.card(member)))).json()["id"]
+
+    async def step(what: str, amount: int | None, key: str) -> Any:
+        return await rest.client.post(
+            f"/v1/payments/{payment}/{what}",
+            json={"amount": amount},
+            headers={**rest.merchant, "Idempotency-Key": key},
+        )
+
+    first, again = await step("capture", 10_000, "1"), await step("capture", 10_000, "1")
+    second = await step("capture", 14_000, "2")
+    released = await step("cancel", 4_000, "1")
+    refunded, too_much = await step("refund", 20_000, "1"), await step("refund", 4_001, "2")
+    changed = await step("refund", 1_000, "1")
+
+    assert (first.json(), "Idempotency-Hit" in first.headers) == (again.json(), False)
+    assert again.headers["Idempotency-Hit"] == "true"
+    assert second.json()["captured"] == 24_000
+    assert released.json()["released"] == 4_000
+    assert (refunded.json()["refunded"], refunded.json()["status"]) == (20_000, "approved")
+    assert (too_much.status_code, too_much.json()["code"]) == (422, "refund_too_large")
+    assert (changed.status_code, changed.json()["code"]) == (422, "idempotency_key_reused")
+    actions = (await rest.client.get(f"/v1/payments/{payment}/actions", headers=member.headers)).json()
+    assert [(a["kind"], a["amount"], a["parts"]) for a in actions["data"]] == [
+        ("capture", 10_000, [10_000]),
+        ("capture", 14_000, [14_000]),
+        ("release", 4_000, [4_000]),
+        ("refund", 20_000, [20_000]),
+    ]
+
+
+async def test_a_final_capture_releases_the_rest(rest: RestHouse) -> None:
+    member = await rest.member()
+    payment = (await rest.pay(await rest.face(member, await rest.card(member)))).json()["id"]
+    url = f"/v1/payments/{payment}/capture"
+    final = await rest.client.post(url, json={"amount": 30_000, "final": True}, headers=rest.merchant)
+    more = await rest.client.post(url, json={"amount": 1}, headers=rest.merchant)
+    assert (final.json()["captured"], final.json()["released"]) == (30_000, 4_000)
+    assert (more.status_code, more.json()["code"]) == (409, "already_captured")
+
+
 async def test_lists_page_newest_first_and_filter(rest: RestHouse) -> None:
     member = await rest.member()
     _, shop = await rest.another_merchant()

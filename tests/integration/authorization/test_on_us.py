@@ -19,6 +19,7 @@ from tests.factories.waiting import eventually
 from tests.factories.wallet import BIN, build_house
 
 from obverse.authorization import AuthorizationRequest, Decline, EngineSettings, Makers, Rule, Status
+from obverse.authorization.errors import CaptureTooLarge
 from obverse.bootstrap import MeasuredEngine
 from obverse.cards import Card, CardsRekey, Controls
 from obverse.kit import telemetry
@@ -245,11 +246,25 @@ def _declined_so_far() -> Counter[str]:
     return Counter({s.labels["decline"]: int(s.value) for s in metric.samples if s.name.endswith("_total")})
 
 
-async def test_money_may_be_captured_once_in_part(world: EngineWorld) -> None:
+async def test_one_capture_asked_for_ten_times_at_once_is_one_capture(world: EngineWorld) -> None:
     _, face = await world.card()
     approved = await world.engine.authorize(world.request(face, 10_000))
-    answers = await asyncio.gather(*[world.engine.capture(approved.id, 6_000) for _ in range(10)])
+    answers = await asyncio.gather(
+        *[world.engine.capture(approved.id, 6_000, key="the same") for _ in range(10)]
+    )
     assert {a.captured_minor for a in answers} == {6_000}
+    assert sum(not a.repeated for a in answers) == 1
+
+
+async def test_captures_at_once_never_take_more_than_was_authorized(world: EngineWorld) -> None:
+    _, face = await world.card()
+    approved = await world.engine.authorize(world.request(face, 10_000))
+    answers = await asyncio.gather(
+        *[world.engine.capture(approved.id, 3_000) for _ in range(10)], return_exceptions=True
+    )
+    assert sum(isinstance(a, CaptureTooLarge) for a in answers) == 7
+    assert (await world.engine.get(approved.id)).captured_minor == 9_000
+    await world.books_are_right()
 
 
 async def test_what_does_not_exist_is_not_found(world: EngineWorld) -> None:

@@ -13,12 +13,13 @@ from tests.factories.authorization import (
     credit_of,
     decided,
     makers,
+    told,
 )
 
 from obverse.authorization.commands import (
     Authorize,
+    ByKey,
     Capture,
-    CaptureByKey,
     Conclude,
     LegReversed,
     Reverse,
@@ -58,7 +59,7 @@ class TestOnUs:
         assert kinds(batch) == [(TransferKind.PENDING, 34_000)]
         (use,) = batch.card_uses()
         assert (use.id, use.uses_left, use.spent_minor) == (card.id, 0, 34_000)
-        assert [type_ for type_, _ in batch.news] == ["authorization.approved"]
+        assert [type_ for type_, _, _ in batch.news] == ["authorization.approved"]
 
     def test_p01_two_requests_for_one_number_in_one_batch_give_one_approval(self) -> None:
         card = a_card(self.line)
@@ -180,22 +181,23 @@ class TestOnUs:
         answer = decided(batch.decide(authorize_command(card, a_request(1, SHOP))))
         assert decided(batch.decide(Reverse(answer.id))).status is Status.DECLINED
 
-    def test_a_partial_capture_posts_its_part_and_releases_the_rest(self) -> None:
+    def test_a_final_capture_posts_its_part_and_releases_the_rest(self) -> None:
         card = a_card(self.line)
         batch = self.batch(card)
         answer = decided(batch.decide(authorize_command(card, a_request(5_000, SHOP, key="c"))))
-        captured = decided(batch.decide(CaptureByKey("c", card.serial, 3_000)))
-        assert captured.captured_minor == 3_000
+        step = Capture(ByKey("c", card.serial), 3_000, "step", final=True)
+        captured = decided(batch.decide(step))
+        assert (captured.captured_minor, captured.released_minor) == (3_000, 2_000)
         assert kinds(batch)[1:] == [(TransferKind.POST, 3_000), (TransferKind.VOID, 2_000)]
         assert [t.resolved_before_minor for t in batch.books.journal[1:]] == [0, 3_000]
-        assert decided(batch.decide(Capture(answer.id, 3_000))) == captured
-        assert isinstance(batch.decide(Capture(answer.id, 2_000)), AlreadyCaptured)
+        assert told(decided(batch.decide(step))) == captured
+        assert isinstance(batch.decide(Capture(answer.id, 2_000, "another")), AlreadyCaptured)
 
     def test_a_captured_payment_goes_back_the_other_way_round(self) -> None:
         card = a_card(self.line)
         batch = self.batch(card)
         answer = decided(batch.decide(authorize_command(card, a_request(5_000, SHOP))))
-        decided(batch.decide(Capture(answer.id, 3_000)))
+        decided(batch.decide(Capture(answer.id, 3_000, "part", final=True)))
         decided(batch.decide(Reverse(answer.id)))
         back = batch.books.journal[-1]
         assert (back.kind, back.amount_minor) == (TransferKind.POSTED, 3_000)
@@ -207,10 +209,10 @@ class TestOnUs:
         batch = self.batch(card, used)
         answer = decided(batch.decide(authorize_command(card, a_request(5_000, SHOP))))
         declined = decided(batch.decide(authorize_command(used, a_request(5_000, SHOP))))
-        assert isinstance(batch.decide(Capture(answer.id, 5_001)), CaptureTooLarge)
-        assert isinstance(batch.decide(Capture(declined.id, None)), NotCapturable)
-        assert isinstance(batch.decide(Capture(AuthorizationId(makers().new_id()), None)), NotFound)
-        assert isinstance(batch.decide(CaptureByKey("never heard of", card.serial, None)), NotFound)
+        assert isinstance(batch.decide(Capture(answer.id, 5_001, "a")), CaptureTooLarge)
+        assert isinstance(batch.decide(Capture(declined.id, None, "b")), NotCapturable)
+        assert isinstance(batch.decide(Capture(AuthorizationId(makers().new_id()), None, "c")), NotFound)
+        assert isinstance(batch.decide(Capture(ByKey("never heard of", card.serial), None, "d")), NotFound)
 
     def test_a_card_spent_on_capture_allows_payments_until_one_is_captured(self) -> None:
         card = a_card(self.line, controls=Controls(spent_on=SpentOn.CAPTURE))
@@ -218,7 +220,7 @@ class TestOnUs:
         first = decided(batch.decide(authorize_command(card, a_request(1_000, SHOP))))
         second = decided(batch.decide(authorize_command(card, a_request(1_000, SHOP))))
         assert second.status is Status.APPROVED
-        decided(batch.decide(Capture(first.id, None)))
+        decided(batch.decide(Capture(first.id, None, "e")))
         third = decided(batch.decide(authorize_command(card, a_request(1_000, SHOP))))
         assert third.decline is Decline.CARD_USED
 

@@ -171,7 +171,11 @@ Count = Callable[[CardUsage], None]
         (SpentOn.CAPTURE, [lambda u: rules.spend(u, 10, SpentOn.CAPTURE)], 1, 10),
         (
             SpentOn.CAPTURE,
-            [lambda u: rules.spend(u, 10, SpentOn.CAPTURE), lambda u: rules.capture(u, 4, SpentOn.CAPTURE)],
+            [
+                lambda u: rules.spend(u, 10, SpentOn.CAPTURE),
+                lambda u: rules.capture(u, SpentOn.CAPTURE),
+                lambda u: rules.release(u, 4),
+            ],
             0,
             6,
         ),

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import structlog
 
+from obverse.authorization.errors import NothingToRelease
 from obverse.authorization.model import Authorization, AuthorizationRequest, Status
 from obverse.doors.acquirer.ports import MerchantDirectory, PaymentEngine
 from obverse.kit.errors import ObverseError, Unavailable
@@ -14,6 +15,7 @@ from obverse.networks.iso8583.messages import (
     CaptureMessage,
     NetworkMessage,
     PaymentMessage,
+    RefundMessage,
     ReversalMessage,
     answer,
 )
@@ -23,7 +25,7 @@ _NETWORK_CODES = frozenset({"001", "002", "301"})
 
 log = structlog.get_logger(__name__)
 
-Business = PaymentMessage | CaptureMessage | ReversalMessage
+Business = PaymentMessage | CaptureMessage | RefundMessage | ReversalMessage
 """What needs the engine to be answered."""
 
 
@@ -55,6 +57,8 @@ class Payments:
                 return await self._pay(message, arrived)
             if isinstance(message, ReversalMessage):
                 return await self._reverse(message, arrived)
+            if isinstance(message, RefundMessage):
+                return await self._refund(message, arrived)
             return await self._capture(message, arrived)
         except Unavailable:
             return self.give_up(message, arrived)
@@ -97,10 +101,23 @@ class Payments:
 
     async def _capture(self, message: CaptureMessage, arrived: datetime) -> bytes:
         key = message.original.request_key(arrived)
-        authorization = await self._engine.capture_by_key(key, message.number, message.amount.amount_minor)
+        authorization = await self._engine.capture_by_key(
+            key, message.number, message.amount.amount_minor, key=message.origin.request_key(arrived)
+        )
+        return answer(message.fields, response_codes.of_payment(authorization))
+
+    async def _refund(self, message: RefundMessage, arrived: datetime) -> bytes:
+        authorization = await self._engine.refund_by_key(
+            message.original.request_key(arrived),
+            message.number,
+            message.amount.amount_minor,
+            key=message.origin.request_key(arrived),
+        )
         return answer(message.fields, response_codes.of_payment(authorization))
 
     async def _reverse(self, message: ReversalMessage, arrived: datetime) -> bytes:
+        if message.kept_minor:
+            return await self._reverse_in_part(message, arrived)
         original = message.original
         merchant = await self._merchant(original.acquirer, message.merchant_no, original.terminal)
         authorization = await self._engine.reverse(
@@ -111,6 +128,17 @@ class Payments:
             original.terminal,
         )
         return answer(message.fields, _of_reversal(authorization))
+
+    async def _reverse_in_part(self, message: ReversalMessage, arrived: datetime) -> bytes:
+        """Release the difference, or give it back where the sale was complete at once (0200)."""
+        payment = message.original.request_key(arrived), message.number
+        undone_minor = message.amount.amount_minor - message.kept_minor
+        key = message.origin.request_key(arrived)
+        try:
+            authorization = await self._engine.release_by_key(*payment, undone_minor, key=key)
+        except NothingToRelease:
+            authorization = await self._engine.refund_by_key(*payment, undone_minor, key=key)
+        return answer(message.fields, response_codes.of_payment(authorization))
 
     async def _merchant(self, acquirer: str, merchant_no: str, terminal: str) -> Merchant | None:
         """The merchant, if this terminal is one of its own; a stranger's terminal is no merchant of ours."""

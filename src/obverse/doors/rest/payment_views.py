@@ -33,6 +33,9 @@ class AuthorizationView(View, frozen=True):
     status: Status
     amount: int
     captured: int
+    released: int
+    refunded: int
+    disputed: int
     currency: str
     approval_code: str | None
     decline: DeclineView | None
@@ -76,6 +79,9 @@ def authorization_view(
         status=authorization.status,
         amount=authorization.amount.amount_minor,
         captured=authorization.captured_minor,
+        released=authorization.released_minor,
+        refunded=authorization.refunded_minor,
+        disputed=authorization.disputed_minor,
         currency=authorization.amount.currency,
         approval_code=authorization.approval_code,
         decline=told[decline] if decline is not None else None,
@@ -98,6 +104,9 @@ def without_place(authorization: Authorization) -> AuthorizationView:
         status=shown.status,
         amount=shown.amount,
         captured=shown.captured,
+        released=shown.released,
+        refunded=shown.refunded,
+        disputed=shown.disputed,
         currency=shown.currency,
         approval_code=None,
         decline=shown.decline,

@@ -1,4 +1,4 @@
-"""Payments: ask, ask what would happen, look up, cancel, capture.
+"""Payments: ask, ask what would happen, look up. What is done to them afterwards is in `payment_steps.py`.
 
 `/v1/payments/{id}` and `/v1/authorizations/{id}` are the same object: the decision on one payment.
 """
@@ -90,12 +90,6 @@ class TrialPayment(Body, frozen=True):
     entry: Entry = Entry.ONLINE
 
 
-class CaptureBody(Body, frozen=True):
-    """How much to capture; without an amount, everything that was approved."""
-
-    amount: PositiveAmount | None = None
-
-
 @post("/v1/payments", before_request=_PAYERS, operation_class=Repeatable, tags=["payments"])
 async def create_payment(request: HttpRequest, data: JSONBody[NewPayment]) -> Answer[AuthorizationView]:
     """Ask for a payment. A decline is an answer, not an error: 201 with `status: declined`.
@@ -136,8 +130,8 @@ async def get_payment(request: HttpRequest, payment_id: FromPath[str]) -> Author
     """One payment. `status: processing` means that the far end has not answered yet: ask again, or cancel."""
     caller = caller_of(request)
     joined = services(request)
-    authorization = await _visible(joined, caller, payment_id)
-    return await _shown_to(joined, caller, authorization)
+    authorization = await visible_payment(joined, caller, payment_id)
+    return await payment_shown_to(joined, caller, authorization)
 
 
 @get(["/v1/payments", "/v1/authorizations"], before_request=_READERS, tags=["payments"])
@@ -160,29 +154,8 @@ async def list_payments(
         merchant_id=merchant_id,
         status=status_,
     )
-    shown = {item.id: await _shown_to(joined, caller, item, own) for item in page.items}
+    shown = {item.id: await payment_shown_to(joined, caller, item, own) for item in page.items}
     return list_view("auth", page, lambda item: shown[item.id])
-
-
-@post("/v1/payments/{payment_id:str}/cancel", before_request=_PAYERS, status_code=200, tags=["payments"])
-async def cancel_payment(request: HttpRequest, payment_id: FromPath[str]) -> AuthorizationView:
-    """Undo a payment: what was reserved is released, what the card company approved is reversed."""
-    caller = caller_of(request)
-    joined = services(request)
-    authorization = await _visible(joined, caller, payment_id)
-    return await _shown_to(joined, caller, await joined.engine.cancel(authorization.id))
-
-
-@post("/v1/payments/{payment_id:str}/capture", before_request=_PAYERS, status_code=200, tags=["payments"])
-async def capture_payment(
-    request: HttpRequest, payment_id: FromPath[str], data: JSONBody[CaptureBody | None] = None
-) -> AuthorizationView:
-    """Claim an approved payment, in whole or in part."""
-    caller = caller_of(request)
-    joined = services(request)
-    authorization = await _visible(joined, caller, payment_id)
-    amount = data.amount if data else None
-    return await _shown_to(joined, caller, await joined.engine.capture(authorization.id, amount))
 
 
 # What came in
@@ -263,7 +236,7 @@ def _trial_payment(
 # Who may see what (P12)
 
 
-async def _visible(joined: Services, caller: Caller, payment_id: str) -> Authorization:
+async def visible_payment(joined: Services, caller: Caller, payment_id: str) -> Authorization:
     """The payment, if this caller may know that it exists."""
     authorization = await joined.engine.get(AuthorizationId(from_text("auth", payment_id)))
     if caller.merchant_id is not None and authorization.merchant_id != caller.merchant_id:
@@ -276,7 +249,7 @@ async def _visible(joined: Services, caller: Caller, payment_id: str) -> Authori
     return authorization
 
 
-async def _shown_to(
+async def payment_shown_to(
     joined: Services, caller: Caller, authorization: Authorization, card: Card | None = None
 ) -> AuthorizationView:
     """The payment as this caller may see it; `card` is its card, where that is at hand."""
@@ -316,6 +289,4 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     dry_run_payment,
     get_payment,
     list_payments,
-    cancel_payment,
-    capture_payment,
 ]

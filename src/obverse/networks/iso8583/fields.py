@@ -25,6 +25,7 @@ DE48_ADDITIONAL_DATA: Final = "48"
 DE49_CURRENCY: Final = "49"
 DE70_NETWORK_CODE: Final = "70"
 DE90_ORIGINAL: Final = "90"
+DE95_REPLACEMENT_AMOUNTS: Final = "95"
 
 SUBELEMENT_CVV: Final = "92"
 """DE 48: the three digits printed beside the number (CVV2)."""

@@ -32,6 +32,7 @@ from obverse.networks.iso8583.fields import (
     DE49_CURRENCY,
     DE70_NETWORK_CODE,
     DE90_ORIGINAL,
+    DE95_REPLACEMENT_AMOUNTS,
     MATCHING,
     MTI,
     SUBELEMENT_CVV,
@@ -39,6 +40,9 @@ from obverse.networks.iso8583.fields import (
 
 PAYMENTS: Final = frozenset({"0100", "0101", "0120", "0121", "0200", "0201"})
 CAPTURES: Final = frozenset({"0220", "0221"})
+REFUNDS: Final = frozenset({"0200", "0201"})
+REFUND: Final = "20"
+"""DE 3, first two digits: goods come back."""
 REVERSALS: Final = frozenset({"0400", "0401", "0420", "0421"})
 NETWORK: Final = frozenset({"0800", "0801"})
 
@@ -111,9 +115,21 @@ class PaymentMessage:
 
 @dataclass(frozen=True, slots=True)
 class CaptureMessage:
-    """0220: the sale that `original` authorized has been completed, for `amount`."""
+    """0220: the sale that `original` authorized has been completed, for `amount`; the rest is released."""
 
     fields: Fields = field(repr=False)
+    origin: Origin
+    original: Origin
+    number: Secret
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class RefundMessage:
+    """0200 with processing code 20: give back `amount` of the sale that `original` paid."""
+
+    fields: Fields = field(repr=False)
+    origin: Origin
     original: Origin
     number: Secret
     amount: Money
@@ -121,12 +137,14 @@ class CaptureMessage:
 
 @dataclass(frozen=True, slots=True)
 class ReversalMessage:
-    """0400, 0420: whatever became of `original`, undo it."""
+    """0400, 0420: whatever became of `original`, undo it, but for what DE 95 says is to be kept of it."""
 
     fields: Fields = field(repr=False)
+    origin: Origin
     original: Origin
     number: Secret
     amount: Money
+    kept_minor: int
     merchant_no: str
 
 
@@ -139,7 +157,7 @@ class NetworkMessage:
     """DE 70."""
 
 
-Message = PaymentMessage | CaptureMessage | ReversalMessage | NetworkMessage
+Message = PaymentMessage | CaptureMessage | RefundMessage | ReversalMessage | NetworkMessage
 
 
 def parse(raw: bytes) -> Message:
@@ -245,17 +263,36 @@ def original_data(mti: str, transmitted_at: str, stan: str, acquirer: str) -> st
 
 def _typed(fields: Fields) -> Message:
     mti = fields[MTI]
+    if mti in REFUNDS and _digits(fields, DE3_PROCESSING_CODE).startswith(REFUND):
+        return RefundMessage(fields, _own(fields), _original(fields), _number(fields), _amount(fields))
     if mti in PAYMENTS:
         return _payment(fields)
     if mti in CAPTURES:
-        return CaptureMessage(fields, _original(fields), _number(fields), _amount(fields))
+        return CaptureMessage(fields, _own(fields), _original(fields), _number(fields), _amount(fields))
     if mti in REVERSALS:
-        merchant_no = _merchant_no(fields)
-        return ReversalMessage(fields, _original(fields), _number(fields), _amount(fields), merchant_no)
+        return _reversal(fields)
     if mti in NETWORK:
         _origin_digits(fields)
         return NetworkMessage(fields, _digits(fields, DE70_NETWORK_CODE))
     raise FormatError(MTI)
+
+
+def _reversal(fields: Fields) -> ReversalMessage:
+    amount, kept_minor = _amount(fields), 0
+    if DE95_REPLACEMENT_AMOUNTS in fields:
+        kept = fields[DE95_REPLACEMENT_AMOUNTS][:12]
+        if not kept.isdecimal() or int(kept) >= amount.amount_minor:
+            raise FormatError(DE95_REPLACEMENT_AMOUNTS)
+        kept_minor = int(kept)
+    return ReversalMessage(
+        fields=fields,
+        origin=_own(fields),
+        original=_original(fields),
+        number=_number(fields),
+        amount=amount,
+        kept_minor=kept_minor,
+        merchant_no=_merchant_no(fields),
+    )
 
 
 def _payment(fields: Fields) -> PaymentMessage:
@@ -286,6 +323,11 @@ def _origin(fields: Fields, transmitted_at: str, stan: str) -> Origin:
         _text(fields, DE41_TERMINAL),
         _text(fields, DE37_RRN) if DE37_RRN in fields else "",
     )
+
+
+def _own(fields: Fields) -> Origin:
+    """Which message this is itself, for one that is about another."""
+    return _origin(fields, *_origin_digits(fields))
 
 
 def _original(fields: Fields) -> Origin:

@@ -41,6 +41,7 @@ DECLINES: Final[dict[Decline, str]] = {
     Decline.CARD_COMPANY_DECLINED: "05",
     Decline.CARD_COMPANY_UNAVAILABLE: ISSUER_INOPERATIVE,
     Decline.CARD_COMPANY_LATE: RECEIVED_TOO_LATE,
+    Decline.NOT_ACCEPTED_HERE: "57",
     Decline.REVERSED: NO_ACTION_TAKEN,
     Decline.KEY_REUSED: DUPLICATE,
 }
@@ -56,6 +57,12 @@ REFUSALS: Final[dict[str, str]] = {
     "not_capturable": INVALID_TRANSACTION,
     "already_captured": DUPLICATE,
     "capture_too_large": INVALID_AMOUNT,
+    "authorization_expired": "54",
+    "nothing_to_release": NO_ACTION_TAKEN,
+    "release_too_large": INVALID_AMOUNT,
+    "not_refundable": INVALID_TRANSACTION,
+    "refund_too_large": INVALID_AMOUNT,
+    "not_disputed": INVALID_TRANSACTION,
 }
 """By `ObverseError.code`. Any other refusal of a request that made sense is an invalid transaction."""
 
@@ -66,6 +73,8 @@ def of_payment(authorization: Authorization) -> str:
         return APPROVED
     if authorization.status is Status.REVERSED:
         return NO_ACTION_TAKEN
+    if authorization.status is Status.EXPIRED:
+        return DECLINES[Decline.CARD_EXPIRED]
     if authorization.status is Status.PROCESSING:
         return IN_PROGRESS
     return DECLINES[authorization.decline] if authorization.decline else SYSTEM_MALFUNCTION

@@ -25,11 +25,12 @@ from obverse.wallet.model import SourceKind
 _COLUMNS: Final = """
     partition_id, id, request_key, fingerprint, status, decline, failed_rules, approval_code, card_id,
     merchant_id, terminal, entry, category, amount_minor, currency, captured_minor, captured_at_once,
-    deadline_at, created_at, answered_again
+    deadline_at, created_at, answered_again, released_minor, refunded_minor, disputed_minor
 """
 _LEG_COLUMNS: Final = """
     authorization_id, position, source_id, kind, amount_minor, status, debit_account_id, credit_account_id,
-    transfer_id, network_ref, response_code, network_approval
+    transfer_id, network_ref, response_code, network_approval, captured_minor, released_minor, refunded_minor,
+    disputed_minor, dispute_hold_id
 """
 
 # Authorizations are locked before cards and accounts, in id order: the same order everywhere.
@@ -76,6 +77,8 @@ AUTHORIZATIONS: Final = Table(
         "captured_at_once": "boolean",
         "deadline_at": "timestamptz",
         "created_at": "timestamptz",
+        "released_minor": "bigint",
+        "refunded_minor": "bigint",
     },
 )
 
@@ -93,24 +96,33 @@ OPENED_LEGS: Final = Table(
         "credit_account_id": "uuid",
         "transfer_id": "uuid",
         "network_ref": "text",
+        "captured_minor": "bigint",
+        "released_minor": "bigint",
+        "refunded_minor": "bigint",
     },
 )
 
 UPDATE: Final = """
 update authorizations set status = new.status, decline = new.decline, approval_code = new.approval_code,
     captured_minor = new.captured_minor, deadline_at = new.deadline_at,
-    answered_again = new.answered_again
+    answered_again = new.answered_again, released_minor = new.released_minor,
+    refunded_minor = new.refunded_minor, disputed_minor = new.disputed_minor
 from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[],
-        $8::boolean[])
-    as new (id, status, decline, approval_code, captured_minor, deadline_at, answered_again)
+        $8::boolean[], $9::bigint[], $10::bigint[], $11::bigint[])
+    as new (id, status, decline, approval_code, captured_minor, deadline_at, answered_again, released_minor,
+        refunded_minor, disputed_minor)
 where authorizations.partition_id = $1 and authorizations.id = new.id
 """
 
 UPDATE_LEGS: Final = """
 update legs set status = new.status, transfer_id = new.transfer_id, response_code = new.response_code,
-    network_approval = new.network_approval
-from unnest($2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::text[], $7::text[])
-    as new (authorization_id, position, status, transfer_id, response_code, network_approval)
+    network_approval = new.network_approval, captured_minor = new.captured_minor,
+    released_minor = new.released_minor, refunded_minor = new.refunded_minor,
+    disputed_minor = new.disputed_minor, dispute_hold_id = new.dispute_hold_id
+from unnest($2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::bigint[],
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::uuid[])
+    as new (authorization_id, position, status, transfer_id, response_code, network_approval, captured_minor,
+        released_minor, refunded_minor, disputed_minor, dispute_hold_id)
 where legs.partition_id = $1 and legs.authorization_id = new.authorization_id
     and legs.position = new.position
 """
@@ -119,6 +131,29 @@ OVERDUE: Final = """
 select id from authorizations
 where partition_id = $1 and status = 'processing' and deadline_at < $2 order by deadline_at limit $3
 """
+
+# What the predicate of the index `authorizations_open` says, word for word.
+UNCAPTURED: Final = """
+select id from authorizations
+where partition_id = $1 and status = 'approved' and captured_minor + released_minor < amount_minor
+    and created_at < $2
+order by created_at limit $3
+"""
+
+# Two look-ups in unique indexes per claim, whatever the planner believes; see BY_KEY.
+CLAIMED: Final = """
+select asked.position, found.id
+from unnest($2::int[], $3::bytea[], $4::text[]) as asked (position, number_hash, approval_code)
+cross join lateral (
+    select id from cards where partition_id = $1 and number_hash = asked.number_hash limit 1
+) as card
+cross join lateral (
+    select id from authorizations
+    where partition_id = $1 and card_id = card.id and approval_code = asked.approval_code limit 1
+) as found
+"""
+
+BY_IDS: Final = f"select {_COLUMNS} from authorizations where partition_id = $1 and id = any($2)"
 
 PAGE: Final = f"select {_COLUMNS} from authorizations where partition_id = any($1)"
 
@@ -177,6 +212,28 @@ async def find_overdue(
     return [row["id"] for row in await conn.fetch(OVERDUE, partition_id, now, limit)]
 
 
+async def find_uncaptured(
+    conn: Connection, partition_id: PartitionId, approved_before: datetime, limit: int
+) -> list[AuthorizationId]:
+    """Payments that still hold money since before then, oldest first."""
+    return [row["id"] for row in await conn.fetch(UNCAPTURED, partition_id, approved_before, limit)]
+
+
+async def find_claimed(
+    conn: Connection, partition_id: PartitionId, claims: Sequence[tuple[int, bytes, str]]
+) -> dict[int, Authorization]:
+    """The payments that were made with these numbers (by hash) and given these approval codes.
+
+    Each claim comes with a position of the caller's; the answer is by position, without those not found.
+    """
+    positions, hashes, codes = zip(*claims, strict=True)
+    rows = await conn.fetch(CLAIMED, partition_id, positions, hashes, codes)
+    ids = list({row["id"] for row in rows})
+    found = await _with_legs(conn, [partition_id], await conn.fetch(BY_IDS, partition_id, ids))
+    by_id = {authorization.id: authorization for authorization in found}
+    return {row["position"]: by_id[row["id"]] for row in rows}
+
+
 async def insert(
     conn: Connection, partition_id: PartitionId, authorizations: Sequence[Authorization]
 ) -> None:
@@ -210,6 +267,8 @@ def _row(partition_id: PartitionId, a: Authorization) -> tuple[object, ...]:
         a.captured_at_once,
         a.deadline_at,
         a.created_at,
+        a.released_minor,
+        a.refunded_minor,
     )
 
 
@@ -226,6 +285,9 @@ def _leg_row(partition_id: PartitionId, authorization_id: AuthorizationId, leg: 
         leg.credit_account_id,
         leg.transfer_id,
         leg.network_ref,
+        leg.captured_minor,
+        leg.released_minor,
+        leg.refunded_minor,
     )
 
 
@@ -245,6 +307,9 @@ async def update(
         [a.captured_minor for a in authorizations],
         [a.deadline_at for a in authorizations],
         [a.answered_again for a in authorizations],
+        [a.released_minor for a in authorizations],
+        [a.refunded_minor for a in authorizations],
+        [a.disputed_minor for a in authorizations],
     )
     legs = [(a.id, leg) for a in authorizations for leg in a.legs]
     if legs:
@@ -257,6 +322,11 @@ async def update(
             [leg.transfer_id for _, leg in legs],
             [leg.response_code for _, leg in legs],
             [leg.network_approval for _, leg in legs],
+            [leg.captured_minor for _, leg in legs],
+            [leg.released_minor for _, leg in legs],
+            [leg.refunded_minor for _, leg in legs],
+            [leg.disputed_minor for _, leg in legs],
+            [leg.dispute_hold_id for _, leg in legs],
         )
 
 
@@ -293,6 +363,9 @@ def _authorization(row: asyncpg.Record, legs: Sequence[Leg]) -> Authorization:
         created_at=row["created_at"],
         legs=legs,
         answered_again=row["answered_again"],
+        released_minor=row["released_minor"],
+        refunded_minor=row["refunded_minor"],
+        disputed_minor=row["disputed_minor"],
     )
 
 
@@ -309,4 +382,9 @@ def _leg(row: asyncpg.Record) -> Leg:
         network_ref=row["network_ref"],
         response_code=row["response_code"],
         network_approval=row["network_approval"],
+        captured_minor=row["captured_minor"],
+        released_minor=row["released_minor"],
+        refunded_minor=row["refunded_minor"],
+        disputed_minor=row["disputed_minor"],
+        dispute_hold_id=row["dispute_hold_id"],
     )

@@ -1,0 +1,333 @@
+"""What is done to a payment after its approval: captured, released, refunded, disputed, undone. Pure."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from obverse.authorization import rules
+from obverse.authorization.commands import Capture, CloseDispute, Expire, OpenDispute, Refund, Release
+from obverse.authorization.draft import Draft
+from obverse.authorization.errors import (
+    AlreadyCaptured,
+    AuthorizationExpired,
+    CaptureTooLarge,
+    NotCapturable,
+    NotDisputed,
+    NothingToRelease,
+    NotRefundable,
+    RefundTooLarge,
+    ReleaseTooLarge,
+)
+from obverse.authorization.model import ActionKind, Authorization, Decline, Leg, LegStatus, Status
+
+UNDOABLE: Final = frozenset({Status.PROCESSING, Status.APPROVED})
+_HOLDS_MONEY: Final = frozenset({LegStatus.HELD, LegStatus.APPROVED})
+
+
+class Actions(Draft):
+    """Decides every step after an approval over its draft; `Batch` adds the approval itself."""
+
+    # capture -------------------------------------------------------------------------------------------
+
+    def _capture(self, command: Capture) -> Authorization:
+        authorization = self._get(command.payment)
+        wanted = command.amount_minor
+        if self._taken_before(authorization, command.key, ActionKind.CAPTURE, wanted):
+            return replace(authorization, repeated=True)
+        if authorization.status is Status.EXPIRED:
+            if not command.late:
+                raise AuthorizationExpired
+            return self._capture_late(authorization, command)
+        if (
+            authorization.status is not Status.APPROVED
+            or wanted == 0
+            or not authorization.amount.amount_minor
+        ):
+            raise NotCapturable
+        if authorization.open_minor == 0:
+            if wanted is None:
+                return replace(authorization, repeated=True)
+            raise AlreadyCaptured
+        amount_minor = authorization.open_minor if wanted is None else wanted
+        if amount_minor > authorization.open_minor:
+            raise CaptureTooLarge
+        parts = rules.parts_from_first([leg.open_minor for leg in authorization.legs], amount_minor)
+        for leg, part in zip(authorization.legs, parts, strict=True):
+            if part:
+                self._movements.post(authorization, leg, part)
+        captured = self._captured(authorization, parts, command.key)
+        if command.final and captured.open_minor:
+            return self._release_parts(captured, _open(captured), f"{command.key}:rest", news=None)
+        return captured
+
+    def _capture_late(self, authorization: Authorization, command: Capture) -> Authorization:
+        """Its hold is gone: the money is taken as it is there now, or not at all."""
+        wanted = command.amount_minor
+        amount_minor = authorization.released_minor if wanted is None else wanted
+        if not 0 < amount_minor <= authorization.released_minor:
+            raise CaptureTooLarge
+        parts = rules.parts_from_first([leg.released_minor for leg in authorization.legs], amount_minor)
+        for leg, part in zip(authorization.legs, parts, strict=True):
+            available = self.books.available_minor(leg.debit_account_id)
+            if available is not None and available < part:
+                raise NotCapturable
+        for leg, part in zip(authorization.legs, parts, strict=True):
+            if part:
+                self._movements.take_late(authorization, leg, part)
+        legs = [
+            replace(leg, released_minor=leg.released_minor - part)
+            for leg, part in zip(authorization.legs, parts, strict=True)
+        ]
+        revived = replace(
+            authorization,
+            status=Status.APPROVED,
+            released_minor=authorization.released_minor - amount_minor,
+            legs=legs,
+        )
+        card = self._card_of(revived)
+        if card is not None:
+            rules.release(self._usage(card), -amount_minor)
+        return self._captured(revived, parts, command.key)
+
+    def _captured(
+        self,
+        authorization: Authorization,
+        parts: Sequence[int],
+        key: str,
+        news: str | None = "authorization.captured",
+    ) -> Authorization:
+        """Count a capture whose money has been moved."""
+        first = authorization.captured_minor == 0
+        legs = [
+            replace(leg, captured_minor=leg.captured_minor + part)
+            for leg, part in zip(authorization.legs, parts, strict=True)
+        ]
+        captured = replace(authorization, captured_minor=authorization.captured_minor + sum(parts), legs=legs)
+        card = self._card_of(captured)
+        if card is not None and first:
+            rules.capture(self._usage(card), card.controls.spent_on)
+        action = self._note(captured, ActionKind.CAPTURE, parts, key, tell=True)
+        return self._update(captured, news=news, action=action)
+
+    # release -------------------------------------------------------------------------------------------
+
+    def _release(self, command: Release) -> Authorization:
+        authorization = self._get(command.payment)
+        wanted = command.amount_minor
+        if self._taken_before(authorization, command.key, ActionKind.RELEASE, wanted):
+            return replace(authorization, repeated=True)
+        if authorization.status is Status.REVERSED and wanted in (None, authorization.amount.amount_minor):
+            return replace(authorization, repeated=True)
+        if authorization.status is not Status.APPROVED or not authorization.open_minor or wanted == 0:
+            raise NothingToRelease
+        amount_minor = authorization.open_minor if wanted is None else wanted
+        if amount_minor > authorization.open_minor:
+            raise ReleaseTooLarge
+        if amount_minor == authorization.amount.amount_minor:
+            return self._reverse(authorization)
+        parts = rules.parts_from_last([leg.open_minor for leg in authorization.legs], amount_minor)
+        return self._release_parts(authorization, parts, command.key, news="authorization.released")
+
+    def _expire(self, command: Expire) -> Authorization:
+        authorization = self._get(command.id)
+        if authorization.status is not Status.APPROVED or not authorization.open_minor:
+            return authorization
+        if not authorization.captured_minor:
+            authorization = replace(authorization, status=Status.EXPIRED)
+        key = f"expiry:{authorization.id}"
+        return self._release_parts(authorization, _open(authorization), key, news="authorization.expired")
+
+    def _release_parts(
+        self, authorization: Authorization, parts: Sequence[int], key: str, *, news: str | None
+    ) -> Authorization:
+        for leg, part in zip(authorization.legs, parts, strict=True):
+            if part:
+                self._movements.void(authorization, leg, part)
+        card = self._card_of(authorization)
+        if card is not None:
+            rules.release(self._usage(card), sum(parts))
+        released = replace(
+            authorization,
+            released_minor=authorization.released_minor + sum(parts),
+            legs=[
+                self._release_leg(authorization, leg, part)
+                for leg, part in zip(authorization.legs, parts, strict=True)
+            ],
+        )
+        action = self._note(released, ActionKind.RELEASE, parts, key, tell=False)
+        return self._update(released, news=news, action=action)
+
+    def _release_leg(self, authorization: Authorization, leg: Leg, part: int) -> Leg:
+        """A card company is only told of a leg that is given up whole: a clearing file releases the rest."""
+        leg = replace(leg, released_minor=leg.released_minor + part)
+        if leg.released_minor < leg.amount_minor or not rules.is_off_us(leg.kind):
+            return leg
+        self.legs_to_reverse.append((authorization.id, leg.position))
+        return replace(leg, status=LegStatus.REVERSING)
+
+    # refund --------------------------------------------------------------------------------------------
+
+    def _refund(self, command: Refund) -> Authorization:
+        authorization = self._get(command.payment)
+        wanted = command.amount_minor
+        if self._taken_before(authorization, command.key, ActionKind.REFUND, wanted):
+            return replace(authorization, repeated=True)
+        amount_minor = _refundable(authorization) if wanted is None else wanted
+        parts = _from_last(authorization, amount_minor)
+        for leg, part in zip(authorization.legs, parts, strict=True):
+            if part:
+                self._movements.give_back(authorization, leg, part)
+        refunded = _counted(
+            authorization,
+            parts,
+            lambda leg, part: replace(leg, refunded_minor=leg.refunded_minor + part),
+            refunded_minor=authorization.refunded_minor + amount_minor,
+        )
+        action = self._note(refunded, ActionKind.REFUND, parts, command.key, tell=True)
+        return self._update(refunded, news="authorization.refunded", action=action)
+
+    # disputes ------------------------------------------------------------------------------------------
+
+    def _open_dispute(self, command: OpenDispute) -> Authorization:
+        authorization = self._get(command.id)
+        amount_minor = command.amount_minor
+        if self._taken_before(authorization, command.key, ActionKind.DISPUTE, amount_minor):
+            return replace(authorization, repeated=True)
+        if authorization.disputed_minor:
+            raise NotRefundable
+        parts = _from_last(authorization, amount_minor)
+        disputed = _counted(
+            authorization,
+            parts,
+            lambda leg, part: self._dispute_leg(authorization, leg, part),
+            disputed_minor=amount_minor,
+        )
+        action = self._note(disputed, ActionKind.DISPUTE, parts, command.key, tell=True)
+        return self._update(disputed, news="authorization.disputed", action=action)
+
+    def _dispute_leg(self, authorization: Authorization, leg: Leg, part: int) -> Leg:
+        if not part:
+            return leg
+        hold_id = self._movements.credit_provisionally(
+            authorization, leg, part, hold=not rules.is_off_us(leg.kind)
+        )
+        return replace(leg, disputed_minor=part, dispute_hold_id=hold_id)
+
+    def _close_dispute(self, command: CloseDispute) -> Authorization:
+        authorization = self._get(command.id)
+        kind = ActionKind.DISPUTE_LOST if command.merchant_pays else ActionKind.DISPUTE_WON
+        if self._taken_before(authorization, command.key, kind, command.amount_minor):
+            return replace(authorization, repeated=True)
+        amount_minor = authorization.disputed_minor
+        if not amount_minor or amount_minor != command.amount_minor:
+            raise NotDisputed
+        parts = [leg.disputed_minor for leg in authorization.legs]
+        settle = self._movements.merchant_pays if command.merchant_pays else self._movements.member_pays
+        for leg in authorization.legs:
+            if leg.disputed_minor:
+                settle(authorization, leg)
+        paid_back = amount_minor if command.merchant_pays else 0
+        closed = _counted(
+            authorization,
+            parts,
+            lambda leg, part: replace(
+                leg,
+                refunded_minor=leg.refunded_minor + (part if command.merchant_pays else 0),
+                disputed_minor=0,
+                dispute_hold_id=None,
+            ),
+            refunded_minor=authorization.refunded_minor + paid_back,
+            disputed_minor=0,
+        )
+        # Of a dispute that the merchant loses card companies were told when it was opened.
+        action = self._note(closed, kind, parts, command.key, tell=not command.merchant_pays)
+        return self._update(closed, news=f"authorization.{kind}", action=action)
+
+    # undo ----------------------------------------------------------------------------------------------
+
+    def _reverse(self, authorization: Authorization) -> Authorization:
+        """Undo a payment in whole: what is held is released, what was captured is taken back."""
+        if authorization.status not in UNDOABLE:
+            return authorization
+        self.asks.pop(authorization.id, None)
+        told = self._card_companies_were_told(authorization)
+        taken_back = [leg.refundable_minor for leg in authorization.legs]
+        rest = authorization.amount.amount_minor - authorization.released_minor
+        self._give_back(authorization, rest, was_approved=authorization.status is Status.APPROVED)
+        undone = replace(
+            authorization,
+            status=Status.REVERSED,
+            decline=Decline.REVERSED,
+            deadline_at=None,
+            released_minor=authorization.released_minor + authorization.open_minor,
+            refunded_minor=authorization.refunded_minor + sum(taken_back),
+            legs=[self._reverse_leg(authorization, leg, told=told) for leg in authorization.legs],
+        )
+        action = None
+        if sum(taken_back):
+            key = f"reversal:{authorization.id}"
+            action = self._note(undone, ActionKind.REVERSAL, taken_back, key, tell=told)
+            if not told:
+                self.withdrawn.add(authorization.id)
+        return self._update(undone, news="authorization.reversed", action=action)
+
+    def _card_companies_were_told(self, authorization: Authorization) -> bool:
+        """Whether a reversal message would come too late, so that a credit has to follow the debit.
+
+        Parts that went back to the card company's cardholder in another way are told of there as well.
+        """
+        return (
+            authorization.id in self._presented
+            or authorization.refunded_minor + authorization.disputed_minor > 0
+        )
+
+    def _reverse_leg(self, authorization: Authorization, leg: Leg, *, told: bool) -> Leg:
+        if leg.status in _HOLDS_MONEY:
+            if leg.open_minor:
+                self._movements.void(authorization, leg, leg.open_minor)
+            if leg.refundable_minor:
+                self._movements.give_back(authorization, leg, leg.refundable_minor)
+        counted = replace(
+            leg,
+            released_minor=leg.released_minor + leg.open_minor,
+            refunded_minor=leg.refunded_minor + leg.refundable_minor,
+        )
+        if not rules.is_off_us(leg.kind) or (told and leg.captured_minor):
+            return replace(counted, status=LegStatus.REVERSED)
+        self.legs_to_reverse.append((authorization.id, leg.position))
+        return replace(
+            counted, status=LegStatus.UNKNOWN if leg.status is LegStatus.SENT else LegStatus.REVERSING
+        )
+
+    def _give_back(self, authorization: Authorization, amount_minor: int, *, was_approved: bool) -> None:
+        card = self._card_of(authorization)
+        if card is not None:
+            rules.give_back(
+                self._usage(card), amount_minor, card.controls.spent_on, was_approved=was_approved
+            )
+
+
+def _open(authorization: Authorization) -> list[int]:
+    return [leg.open_minor for leg in authorization.legs]
+
+
+def _refundable(authorization: Authorization) -> int:
+    left = authorization.refundable_minor
+    if authorization.status is not Status.APPROVED or not left:
+        raise NotRefundable
+    return left
+
+
+def _from_last(authorization: Authorization, amount_minor: int) -> list[int]:
+    """How an amount goes back to the legs it was taken from (P16)."""
+    if not 0 < amount_minor <= _refundable(authorization):
+        raise RefundTooLarge
+    return rules.parts_from_last([leg.refundable_minor for leg in authorization.legs], amount_minor)
+
+
+def _counted(
+    authorization: Authorization, parts: Sequence[int], change: Callable[[Leg, int], Leg], **totals: int
+) -> Authorization:
+    legs = [change(leg, part) for leg, part in zip(authorization.legs, parts, strict=True)]
+    return replace(authorization, legs=legs, **totals)

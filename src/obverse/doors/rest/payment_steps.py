@@ -1,0 +1,174 @@
+"""What is done to a payment after its approval: capture, cancel, refund; and everything that was done."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody
+
+from obverse.access.model import Scope
+from obverse.authorization.model import Action, ActionKind, Authorization
+from obverse.doors.rest.answer import Repeatable
+from obverse.doors.rest.auth import Allow, Caller, caller_of
+from obverse.doors.rest.payment_views import AuthorizationView
+from obverse.doors.rest.payments import payment_shown_to, visible_payment
+from obverse.doors.rest.services import HttpRequest, services
+from obverse.doors.rest.shapes import Body, PositiveAmount, View
+from obverse.kit.errors import NotPermitted
+from obverse.kit.ids import to_text
+
+_PAYERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
+_READERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True, members=True)
+
+
+class CaptureBody(Body, frozen=True):
+    """How much to capture; without an amount, all that is open. `final` releases what is open after it."""
+
+    amount: PositiveAmount | None = None
+    final: bool = False
+
+
+class PartBody(Body, frozen=True):
+    """How much of it; without an amount, all there is."""
+
+    amount: PositiveAmount | None = None
+
+
+class ActionView(View, frozen=True):
+    """One step. `parts` is each leg's share, for those who may see the legs."""
+
+    id: str
+    object: str
+    kind: ActionKind
+    amount: int
+    currency: str
+    parts: Sequence[int] | None
+    created: datetime
+
+
+class ActionsView(View, frozen=True):
+    data: Sequence[ActionView]
+
+
+@post(
+    "/v1/payments/{payment_id:str}/capture",
+    before_request=_PAYERS,
+    operation_class=Repeatable,
+    status_code=200,
+    tags=["payments"],
+)
+async def capture_payment(
+    request: HttpRequest, payment_id: FromPath[str], data: JSONBody[CaptureBody | None] = None
+) -> Response[AuthorizationView]:
+    """Claim an approved payment: in whole, or part by part up to what was authorized.
+
+    Send an `Idempotency-Key` with every part; repeating the same part with it claims it once.
+    """
+    body = data or CaptureBody()
+    caller = caller_of(request)
+    payment = await visible_payment(services(request), caller, payment_id)
+    captured = await services(request).engine.capture(
+        payment.id,
+        body.amount,
+        key=_step_key(request, "capture"),
+        final=body.final,
+        partition_id=payment.partition_id,
+    )
+    return await _answer(request, caller, captured)
+
+
+@post(
+    "/v1/payments/{payment_id:str}/cancel",
+    before_request=_PAYERS,
+    operation_class=Repeatable,
+    status_code=200,
+    tags=["payments"],
+)
+async def cancel_payment(
+    request: HttpRequest, payment_id: FromPath[str], data: JSONBody[PartBody | None] = None
+) -> Response[AuthorizationView]:
+    """Undo a payment: what is held is released, what was captured goes back, card companies are told.
+
+    With an `amount`, only that much of what is still held is released.
+    """
+    engine, caller = services(request).engine, caller_of(request)
+    payment = await visible_payment(services(request), caller, payment_id)
+    if data is None or data.amount is None:
+        return await _answer(request, caller, await engine.cancel(payment.id))
+    released = await engine.release(
+        payment.id, data.amount, key=_step_key(request, "release"), partition_id=payment.partition_id
+    )
+    return await _answer(request, caller, released)
+
+
+@post(
+    "/v1/payments/{payment_id:str}/refund",
+    before_request=_PAYERS,
+    operation_class=Repeatable,
+    status_code=200,
+    tags=["payments"],
+)
+async def refund_payment(
+    request: HttpRequest, payment_id: FromPath[str], data: JSONBody[PartBody | None] = None
+) -> Response[AuthorizationView]:
+    """Give back what was captured, in whole or in part, to the sources that paid it.
+
+    Send an `Idempotency-Key`; repeating the same refund with it gives the money back once.
+    """
+    caller = caller_of(request)
+    payment = await visible_payment(services(request), caller, payment_id)
+    refunded = await services(request).engine.refund(
+        payment.id,
+        data.amount if data else None,
+        key=_step_key(request, "refund"),
+        partition_id=payment.partition_id,
+    )
+    return await _answer(request, caller, refunded)
+
+
+@get("/v1/payments/{payment_id:str}/actions", before_request=_READERS, tags=["payments"])
+async def list_payment_actions(request: HttpRequest, payment_id: FromPath[str]) -> ActionsView:
+    """Everything that was done to a payment after its approval, oldest first."""
+    caller = caller_of(request)
+    joined = services(request)
+    payment = await visible_payment(joined, caller, payment_id)
+    shown = await payment_shown_to(joined, caller, payment)
+    if caller.member_id is not None and shown.merchant is None:
+        raise NotPermitted("What becomes of a card that was handed over is its holder's to know.")
+    actions = await joined.engine.actions_of(payment)
+    return ActionsView([_view(action, parts=caller.sees_reasons) for action in actions])
+
+
+def _step_key(request: HttpRequest, step: str) -> str | None:
+    """The Idempotency-Key, made unique among callers and routes."""
+    key = caller_of(request).request_key(request)
+    return None if key is None else f"{step}:{key}"
+
+
+async def _answer(
+    request: HttpRequest, caller: Caller, payment: Authorization
+) -> Response[AuthorizationView]:
+    view = await payment_shown_to(services(request), caller, payment)
+    return Response(view, headers={"Idempotency-Hit": "true"} if payment.repeated else None)
+
+
+def _view(action: Action, *, parts: bool) -> ActionView:
+    return ActionView(
+        id=to_text("act", action.id),
+        object="action",
+        kind=action.kind,
+        amount=action.amount.amount_minor,
+        currency=action.amount.currency,
+        parts=action.parts if parts else None,
+        created=action.created_at,
+    )
+
+
+ROUTES: Final[list[HTTPRouteHandler]] = [
+    capture_payment,
+    cancel_payment,
+    refund_payment,
+    list_payment_actions,
+]
