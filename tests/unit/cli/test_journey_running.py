@@ -13,6 +13,7 @@ from obverse.cli.journeys import Journey, MerchantPlace, Places, Printer, walk
 from obverse.cli.journeys.narration import Line, Narration
 from obverse.cli.journeys.places import LinkedCard, MemberPlace
 from obverse.cli.journeys.running import check, step
+from obverse.cli.journeys.world import BookLine
 from obverse.kit.clock import Clock
 
 CARD = LinkedCard("BA1", "9530101234567896", 6, 2030, "123", "900101")
@@ -34,6 +35,9 @@ class QuietWorld:
 
     async def told(self) -> list[Line]:
         return [Line(datetime(2026, 7, 1, tzinfo=UTC), "Till", "Clearing house", "0100 [authorization]")]
+
+    async def books(self) -> list[BookLine]:
+        return [BookLine("merchant_payable", -34_000, 0), BookLine("member_receivable", 34_000, 1_000)]
 
 
 class ThreeSteps(Journey):
@@ -93,6 +97,7 @@ async def test_steps_are_printed_with_their_time_what_was_said_and_what_went_wro
     for part in ("X-J1", "✓ The first is fine", " ms", "Till → Clearing house", "[authorization]"):
         assert part in text
     assert "✗ The second fails" in text
+    assert "ledger  merchant_payable -34,000  member_receivable +34,000 (held +1,000)" in text
     assert "5 steps, 3 failed." in text
 
 

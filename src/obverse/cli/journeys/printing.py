@@ -33,6 +33,8 @@ class Printer:
                 highlight=False,
                 soft_wrap=True,
             )
+        if report.books:
+            self._console.print(f"    [magenta]{'ledger':>14}[/magenta]  {_told(report)}", highlight=False)
         if report.problem is not None:
             self.failed += 1
             self._console.print(f"    [red]{escape(report.problem)}[/red]", highlight=False)
@@ -45,3 +47,12 @@ class Printer:
             else f"All {self.steps} steps as they should be"
         )
         self._console.print(f"\n[{colour}]{text}.[/{colour}]")
+
+
+def _told(report: StepReport) -> str:
+    """The accounts that the journey has left a balance on; plus is owed to us, minus is what we owe."""
+    told = []
+    for line in report.books:
+        held = f" (held {line.pending_minor:+,})" if line.pending_minor else ""
+        told.append(f"[dim]{line.kind}[/dim] {line.posted_minor:+,}{held}")
+    return "  ".join(told)

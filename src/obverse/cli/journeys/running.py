@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NoReturn, TypeVar
 
 from obverse.cli.journeys.narration import Line
-from obverse.cli.journeys.world import World
+from obverse.cli.journeys.world import BookLine, World
 
 J = TypeVar("J", bound="Journey")
 StepMethod = Callable[[J], Awaitable[None]]
@@ -40,12 +40,16 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """How one step went; `problem` is None where all was as it should be."""
+    """How one step went; `problem` is None where all was as it should be.
+
+    `books` is what the journey has left in the ledger so far, by kind of account.
+    """
 
     title: str
     seconds: float
     problem: str | None
     lines: Sequence[Line]
+    books: Sequence[BookLine] = ()
 
 
 def step(title: str) -> Callable[[StepMethod[J]], StepMethod[J]]:
@@ -93,4 +97,4 @@ async def _try(journey: Journey, title: str, method: Callable[[Any], Awaitable[N
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the steps after it are still tried
         problem = f"{type(error).__name__}: {error}"
     seconds = time.perf_counter() - started
-    return StepReport(title, seconds, problem, await journey.world.told())
+    return StepReport(title, seconds, problem, await journey.world.told(), await journey.world.books())

@@ -28,6 +28,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class BookLine:
+    """What a journey has left on all accounts of one kind: debits less credits, in minor units."""
+
+    kind: str
+    posted_minor: int
+    pending_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Number:
     """A stand-in as its holder sees it."""
 
@@ -92,6 +101,7 @@ class World:
         self._control = Caller(await self._client(self.places.control_url), "", "", None)
         self.operator = Caller(self._rest, "Operator", "Obverse", self._narration, self.places.api_key)
         await self.told()  # what was said before is no part of this journey
+        self._books_before = await self._trial_balance()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -138,6 +148,28 @@ class World:
             if message["kind"][:2] != "08":  # echo tests go on all the time, and tell nothing
                 self._narration.message(message)
         return self._narration.take()
+
+    async def books(self) -> Sequence[BookLine]:
+        """What this journey has left in the ledger so far, by kind of account; all that is zero is left out."""
+        now = await self._trial_balance()
+        lines = []
+        for kind in sorted(now):
+            before = self._books_before.get(kind, (0, 0))
+            posted, pending = (after - earlier for after, earlier in zip(now[kind], before, strict=True))
+            if posted or pending:
+                lines.append(BookLine(kind, posted, pending))
+        return lines
+
+    async def _trial_balance(self) -> Mapping[str, tuple[int, int]]:
+        quiet = Caller(self._rest, "", "", None, self.places.api_key)
+        lines = (await quiet.get("/v1/ledger/trial_balance")).body["lines"]
+        return {
+            line["kind"]: (
+                line["debits_posted"] - line["credits_posted"],
+                line["debits_pending"] - line["credits_pending"],
+            )
+            for line in lines
+        }
 
     async def messages_to(self, receiver: str) -> int:
         """How many messages the sandbox has seen going to this partner since the step began."""
