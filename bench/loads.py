@@ -13,6 +13,7 @@ from bench.generator import Job, Outcome
 from bench.messages import Payment, iso8583_messages, rest_orders, rest_payments
 from bench.processes import Platform, free_port, generate
 from bench.results import Measured
+from bench.settlement import settle_a_day
 from bench.stock import Stock
 from obverse.wallet import SourceKind
 
@@ -152,6 +153,10 @@ class Bench:
         await self.stock.rooms.cards.issue(self.stock.order(), count=_BULK)
         return Measured(per_second=_BULK / (time.perf_counter() - began))
 
+    async def settlement(self) -> Measured:
+        """A business day of a million captures."""
+        return await settle_a_day(self.scratch)
+
     async def start(self) -> Measured:
         """From `obverse serve` over an empty directory to its first answer."""
         return Measured(p50_ms=await asyncio.to_thread(_seconds_to_first_answer, self.scratch) * 1000)
@@ -182,5 +187,6 @@ MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[Measured]]]] = {
     "single": Bench.single,
     "issue": Bench.issue,
     "issue_bulk": Bench.issue_bulk,
+    "settlement": Bench.settlement,
     "start": Bench.start,
 }

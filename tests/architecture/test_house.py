@@ -14,7 +14,10 @@ from obverse.kit.settings import settings_table
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "obverse"
-ROOMS = ("access", "authorization", "cards", "ledger", "members", "merchants", "vault", "wallet")
+ROOMS = (
+    "access", "authorization", "cards", "disputes", "draws",
+    "ledger", "members", "merchants", "vault", "wallet",
+)  # fmt: skip
 PROMISES_PAGE = (ROOT / "docs" / "promises.md").read_text()
 ROOM_FILES = frozenset({"errors", "model", "rules", "ports", "repository", "service", "jobs", "__init__"})
 

@@ -22,10 +22,13 @@ class Seconds:
 
 
 def an_access(
-    database: Database, seconds: Seconds | None = None, hasher: TokenHasher | None = None
+    database: Database,
+    seconds: Seconds | None = None,
+    hasher: TokenHasher | None = None,
+    clock: Clock | None = None,
 ) -> Access:
     """One process's view of the keys; several over one database act like several processes."""
-    clock = Clock()
+    clock = clock or Clock()
     return Access(
         database,
         hasher or a_vault(),

@@ -18,7 +18,8 @@ from obverse.authorization.model import (
     Rule,
     Status,
 )
-from obverse.kit.errors import NotFound
+from obverse.clearing.claims import Attempt, BatchTotals, Claim, Outcome, TerminalBatch, Verdict
+from obverse.kit.errors import NotFound, ObverseError
 from obverse.kit.ids import AccountId, AuthorizationId, MerchantId, PartitionId
 from obverse.kit.money import KRW, Money
 from obverse.kit.secret import Secret
@@ -62,6 +63,9 @@ class FakeEngine:
     decided: dict[str, Authorization] = field(default_factory=dict)
     undone_later: list[tuple[str, datetime]] = field(default_factory=list)
     """Request keys, and since when each was in doubt."""
+    releases: list[tuple[str, int | None, str | None]] = field(default_factory=list)
+    refunds: list[tuple[str, int | None, str | None]] = field(default_factory=list)
+    """Request keys, amounts, and the keys of the steps."""
 
     async def authorize(self, request: AuthorizationRequest) -> Authorization:
         self.requests.append(request)
@@ -76,13 +80,19 @@ class FakeEngine:
     async def release_by_key(
         self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
     ) -> Authorization:
-        raise NothingToRelease
+        if request_key not in self.decided:
+            raise NotFound("payment")
+        if self.decided[request_key].captured_at_once:
+            raise NothingToRelease
+        self.releases.append((request_key, amount_minor, key))
+        return self.decided[request_key]
 
     async def refund_by_key(
         self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
     ) -> Authorization:
         if request_key not in self.decided:
             raise NotFound("payment")
+        self.refunds.append((request_key, amount_minor, key))
         refunded = replace(self.decided[request_key], refunded_minor=amount_minor or 0)
         self.decided[request_key] = refunded
         return refunded
@@ -124,6 +134,29 @@ class FakeEngine:
         self.undone_later.append((request_key, in_doubt_since))
 
 
+@dataclass
+class FakeClaims:
+    """Gives every claim one verdict, and closes batches whose totals are `balance`."""
+
+    verdict: Verdict = Verdict(Outcome.PAID)  # noqa: RUF009 - frozen
+    balance: BatchTotals | None = None
+    uploaded: list[tuple[Claim, TerminalBatch]] = field(default_factory=list)
+    noted: list[tuple[Attempt, ObverseError]] = field(default_factory=list)
+    fails_with: Exception | None = None
+
+    async def upload(self, claim: Claim, batch: TerminalBatch) -> Verdict:
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.uploaded.append((claim, batch))
+        return self.verdict
+
+    async def close_batch(self, batch: TerminalBatch, stated: BatchTotals) -> bool:
+        return stated == self.balance
+
+    async def note(self, attempt: Attempt, refused: ObverseError) -> None:
+        self.noted.append((attempt, refused))
+
+
 def _decide(request: AuthorizationRequest) -> Authorization:
     decline = None
     if request.merchant is None:
@@ -131,7 +164,8 @@ def _decide(request: AuthorizationRequest) -> Authorization:
     elif request.amount.amount_minor >= 1_000_000:
         decline = Decline.AMOUNT_LIMIT
     status = Status.APPROVED if decline is None else Status.DECLINED
-    return authorization(request.request_key, request.amount, status, decline)
+    decided = authorization(request.request_key, request.amount, status, decline)
+    return replace(decided, captured_at_once=request.capture)
 
 
 def authorization(

@@ -59,6 +59,50 @@ def capture(original: Fields, mti: str = "0220", **changes: str | None) -> Field
     return reversal(original, mti, **changes)
 
 
+def upload(mti: str = "0320", **changes: str | None) -> Fields:
+    """A sale of 34,000 won, uploaded with its batch."""
+    return _changed(
+        {
+            "t": mti,
+            "2": NUMBER,
+            "3": "000000",
+            "4": "000000034000",
+            "7": "1120220000",
+            "11": "000950",
+            "32": ACQUIRER,
+            "37": "000000000001",
+            "38": "A1B2C3",
+            "41": TERMINAL,
+            "42": MERCHANT_NO,
+            "49": "410",
+            "60": "000017",
+        },
+        changes,
+    )
+
+
+def reconciliation(mti: str = "0500", **changes: str | None) -> Fields:
+    """The totals of a batch: two sales of 78,000 won in all, one refund of 4,000."""
+    return _changed(
+        {
+            "t": mti,
+            "7": "1120220500",
+            "11": "000990",
+            "32": ACQUIRER,
+            "41": TERMINAL,
+            "42": MERCHANT_NO,
+            "50": "410",
+            "60": "000017",
+            "74": "0000000001",
+            "76": "0000000002",
+            "86": "0000000000004000",
+            "88": "0000000000078000",
+            "97": "D0000000000074000",
+        },
+        changes,
+    )
+
+
 def echo_test(mti: str = "0800", network_code: str = "301", **changes: str | None) -> Fields:
     return _changed({"t": mti, "7": TRANSMITTED_AT, "11": "000777", "70": network_code}, changes)
 

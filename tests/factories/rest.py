@@ -11,8 +11,15 @@ from typing import Any
 
 import httpx
 from litestar import Litestar
+from tests.factories.billing import billing_rooms
+from tests.factories.claims import ClaimRooms, claim_rooms
+from tests.factories.disputes import disputes_room
+from tests.factories.draws import FakeBank, a_treasury, draws_room
+from tests.factories.ledger import P0
 from tests.factories.members import PASSWORD
-from tests.factories.merchants import a_merchant
+from tests.factories.merchants import a_merchant, applications_room
+from tests.factories.presentments import presentments_room
+from tests.factories.settlement import settlement_rooms
 from tests.factories.wallet import (
     BIN,
     House,
@@ -20,17 +27,22 @@ from tests.factories.wallet import (
     a_member_with_linked_card,
     build_house,
 )
+from tests.factories.webhooks import WebhookHouse, webhook_house
 
-from obverse.access import Access, Scope
+from obverse.access import MERCHANT_SCOPES, Access, Scope
 from obverse.authorization import Engine, EngineSettings, Makers
 from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
 from obverse.doors.rest import Services, create_app
-from obverse.kit import events
+from obverse.kit import audit, events
 from obverse.kit.clock import Clock
-from obverse.kit.database import Database
-from obverse.kit.ids import MerchantId, NewId, from_text, to_text
+from obverse.kit.database import Connection, Database
+from obverse.kit.ids import ApiKeyId, MerchantId, NewId, from_text, to_text
+from obverse.kit.money import KRW
 from obverse.kit.paging import Page, PageRequest
+from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
+from obverse.reconciliation import Reconciliation
+from obverse.treasury import Desk, Treasury
 from obverse.wallet import CardDetails
 
 _references = count(1)
@@ -100,6 +112,10 @@ class RestHouse:
     client: httpx.AsyncClient
     card_company: FakeCardCompany
     health: FakeHealth
+    treasury: Treasury
+    bank: FakeBank
+    webhooks: WebhookHouse
+    claims: ClaimRooms
     operator: dict[str, str] = field(default_factory=dict)
     merchant_id: str = ""
     merchant: dict[str, str] = field(default_factory=dict)
@@ -113,7 +129,7 @@ class RestHouse:
     async def another_merchant(self) -> tuple[str, dict[str, str]]:
         """A merchant's id and the headers of its key."""
         id_ = to_text("mer", (await a_merchant(self.house.merchants)).id)
-        return id_, await self.key(Scope.PAYMENTS, merchant=id_)
+        return id_, await self.key(*MERCHANT_SCOPES, merchant=id_)
 
     async def member(self, *, linked: bool = False) -> Member:
         """A member with a credit line (or a linked card), signed in."""
@@ -171,34 +187,75 @@ async def open_rest_house(
     engine = Engine(database, house.vault, card_company, clock, makers, EngineSettings(bin=BIN))
     access = Access(database, house.vault, clock, new_id, random_bytes)
     health = FakeHealth()
+    webhooks = webhook_house(database, house.vault, clock, new_id, random_bytes)
+    bank = FakeBank()
+    treasury = a_treasury(house, bank)
+    draws = draws_room(house, engine, treasury)
+    billing, issuing = billing_rooms(house, treasury)
+    claims = claim_rooms(house, engine)
+    settlements, reports = settlement_rooms(house, treasury)
     app = create_app(
         Services(
             engine=engine,
+            claims=claims.service,
+            claim_files=claims.files,
             cards=house.cards,
             wallet=house.wallet,
             members=house.members,
             merchants=house.merchants,
+            disputes=disputes_room(house, engine),
+            draws=draws,
+            billing=billing,
+            issuing=issuing,
+            applications=applications_room(
+                house.merchants, database, clock, new_id, partial(_first_key, access, live), house.vault
+            ),
+            reconciliation=Reconciliation(database, clock=clock, new_id=new_id, currency=KRW),
+            settlements=settlements,
+            reports=reports,
+            treasury=treasury,
+            bank_desk=Desk(database, house.vault, treasury, clock=clock, new_id=new_id),
+            presentments=presentments_room(house),
             access=access,
             ledger=Ledger(database),
             events=partial(_read_events, database),
+            audit=partial(_read_audit, database),
+            webhooks=webhooks.webhooks,
             clock_control=FakeClockControl(clock),
             health=health,
             live=live,
         )
     )
     await engine.start()
+    await Ledger(database).open_house([P0], KRW)
+    await draws.start([P0], KRW)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://obverse.test") as client:
-        rest = RestHouse(house, engine, access, app, client, card_company, health)
+        rest = RestHouse(
+            house, engine, access, app, client, card_company, health, treasury, bank, webhooks, claims
+        )
         rest.operator = await rest.key(*Scope, live=live)
         rest.merchant_id, rest.merchant = await rest.another_merchant()
         yield rest
+    await claims.service.stop()
     await engine.stop()
 
 
 async def _read_events(database: Database, page: PageRequest) -> Page[events.Event]:
     async with database.connection() as conn:
         return await events.read_page(conn, page)
+
+
+async def _read_audit(database: Database, page: PageRequest, subject: str | None) -> Page[audit.AuditEntry]:
+    async with database.connection() as conn:
+        return await audit.read_page(conn, page, subject)
+
+
+async def _first_key(
+    access: Access, live: bool, conn: Connection, merchant_id: MerchantId
+) -> tuple[ApiKeyId, Secret]:
+    key, token = await access.create_in(conn, "first key", MERCHANT_SCOPES, merchant_id, live)
+    return key.id, token
 
 
 def card_fields(details: CardDetails) -> dict[str, Any]:

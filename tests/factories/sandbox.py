@@ -4,12 +4,22 @@ from random import Random
 
 from obverse.kit.clock import Clock
 from obverse.kit.secret import Secret
+from obverse.sandbox import SandboxSettings
 from obverse.sandbox.card_company import RealCard
 from obverse.sandbox.card_company.model import Request
 from obverse.sandbox.terminal import Shop, Till
 from obverse.sandbox.wire import Message, additional_data
 
 HOST = "127.0.0.1"
+FREE_PORTS = SandboxSettings(
+    clearing_house_port=0,
+    card_company_port=0,
+    card_company_files_port=0,
+    bank_port=0,
+    mall_port=0,
+    credit_bureau_port=0,
+    control_port=0,
+)
 CARD_NUMBER = "9530101234567896"
 
 

@@ -83,7 +83,7 @@ def build_house(
 ) -> House:
     """Join vault, merchants, members, cards and wallet; bureau and card check are fakes."""
     vault = Vault(_key_ring(key_file, random_bytes), random_bytes)
-    merchants = merchants_room(database, clock, new_id, partitions)
+    merchants = merchants_room(database, clock, new_id, partitions, vault)
     members = Members(
         database,
         vault,

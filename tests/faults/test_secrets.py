@@ -16,6 +16,8 @@ from tests.factories.canaries import search
 from tests.factories.estate import Estate
 from tests.factories.iso8583 import purchase, wire
 from tests.factories.platform import PlatformProcess, running
+from tests.factories.waiting import eventually
+from tests.factories.webhooks import Receiver
 
 from obverse.access import Access, Scope
 from obverse.cards import CardFace
@@ -111,7 +113,7 @@ def real(estate: Estate) -> RealCard:
     return card
 
 
-async def test_p11_no_secret_gets_into_database_logs_or_answers(
+async def test_p11_no_secret_gets_into_database_logs_answers_or_webhooks(
     estate: Estate,
     real: RealCard,
     bureau: CreditBureau,
@@ -122,15 +124,21 @@ async def test_p11_no_secret_gets_into_database_logs_or_answers(
     access = Access(house.database, house.vault, house.clock, house.new_id, house.random_bytes)
     _, operator = await access.create("operator", frozenset(Scope))
     settings = estate.settings(
-        tmp_path / "data", log_level="DEBUG", credit_bureau_url=f"http://{HOST}:{bureau.port}"
+        tmp_path / "data",
+        log_level="DEBUG",
+        credit_bureau_url=f"http://{HOST}:{bureau.port}",
+        webhooks_to_private_addresses=True,
     )
-    async with running(tmp_path / "platform", settings) as platform:
+    async with running(tmp_path / "platform", settings) as platform, Receiver() as receiver:
         caller = Caller(estate, platform, operator.reveal())
+        endpoint = {"url": receiver.url}
+        hook = (await caller.rest("POST", "/v1/webhook_endpoints", endpoint, status=201)).body
         session = await register_and_sign_in(caller, real)
         faces = [await a_card(caller, session) for _ in range(6)]
         await pay_at_both_doors(caller, real, faces)
         await ask_wrongly(caller, real, faces[0])
         await break_things(caller, faces, cut_connections)
+        await eventually(lambda: len(receiver.received) >= 2 * len(faces))
 
     secrets = {
         "card number": real.number.reveal(),
@@ -140,7 +148,12 @@ async def test_p11_no_secret_gets_into_database_logs_or_answers(
         "identity number": IDENTITY,
     }
     stand_ins = {f"one-time number {i}": face["number"] for i, face in enumerate(faces)}
-    tokens = {"operator's key": operator.reveal(), "shop's key": estate.token, "session": session}
+    tokens = {
+        "operator's key": operator.reveal(),
+        "shop's key": estate.token,
+        "session": session,
+        "webhook secret": hook["secret"],
+    }
     dump = await asyncio.to_thread(dumped, estate.database_url)
     assert b"vault_cards" in dump
     assert b"authorizations" in dump
@@ -151,6 +164,7 @@ async def test_p11_no_secret_gets_into_database_logs_or_answers(
     assert search(dump, nowhere) == []
     assert search(written, nowhere) == []
     assert search(b"\n".join(caller.answers), secrets | stand_ins) == []
+    assert search(b"\n".join([each.body for each in receiver.received]), nowhere) == []
 
 
 async def register_and_sign_in(caller: Caller, real: RealCard) -> str:

@@ -1,6 +1,6 @@
 """The refusals of access."""
 
-from obverse.kit.errors import NotFound
+from obverse.kit.errors import NotFound, ObverseError
 
 
 class ApiKeyNotFound(NotFound):
@@ -10,3 +10,12 @@ class ApiKeyNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("API key", "id")
+
+
+class ApiKeyOver(ObverseError):
+    """A key is rotated once: one that was stolen must not go on by making itself a successor."""
+
+    code = "api_key_over"
+
+    def __init__(self) -> None:
+        super().__init__("This key was rotated or revoked before. Make a new one.")

@@ -20,7 +20,11 @@ class Scope(StrEnum):
     MERCHANTS = "merchants"
     """Onboard merchants, make and revoke keys."""
     OPERATE = "operate"
-    """See explanations, ledger and events; move the sandbox clock."""
+    """See explanations, ledger, events and the audit log; move the sandbox clock."""
+    WEBHOOKS = "webhooks"
+    """Register webhook endpoints, see and resend deliveries."""
+    REPORTS = "reports"
+    """Read settlements, payouts and statements."""
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -34,3 +38,5 @@ class ApiKey(msgspec.Struct, frozen=True):
     live: bool
     created_at: datetime
     revoked_at: datetime | None
+    ends_at: datetime | None = None
+    """When a rotated key stops working, by the platform's clock; it never gets more time."""

@@ -1,7 +1,6 @@
 """API keys in the database."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -11,7 +10,7 @@ from obverse.kit.database import Connection
 from obverse.kit.ids import ApiKeyId, MerchantId
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 
-_COLUMNS: Final = "id, last_four, name, merchant_id, scopes, live, created_at, revoked_at"
+_COLUMNS: Final = "id, last_four, name, merchant_id, scopes, live, created_at, revoked_at, ends_at"
 
 INSERT: Final = """
 insert into api_keys (id, token_hash, last_four, name, merchant_id, scopes, live, created_at)
@@ -22,12 +21,14 @@ FIND_VALID: Final = f"""
 select token_hash, {_COLUMNS} from api_keys where token_hash = any($1::bytea[]) and revoked_at is null
 """
 
-REVOKE: Final = f"""
-update api_keys set revoked_at = coalesce(revoked_at, $3)
+LOCK: Final = f"""
+select {_COLUMNS} from api_keys
 where id = any($1::uuid[]) and ($2::uuid is null or merchant_id = $2)
-    and ($4::text[] is null or scopes <@ $4::text[])
-returning {_COLUMNS}
+    and ($3::text[] is null or scopes <@ $3::text[])
+order by id for no key update
 """
+
+SET_END: Final = "update api_keys set revoked_at = $2, ends_at = $3 where id = $1"
 
 PAGE: Final = f"""
 select {_COLUMNS} from api_keys
@@ -55,19 +56,20 @@ async def find_valid(conn: Connection, token_hashes: Sequence[bytes]) -> Mapping
     return {row["token_hash"]: _key(row) for row in await conn.fetch(FIND_VALID, token_hashes)}
 
 
-async def revoke(
+async def lock(
     conn: Connection,
     ids: Sequence[ApiKeyId],
     merchant_id: MerchantId | None,
     within: Collection[Scope] | None,
-    now: datetime,
 ) -> Mapping[ApiKeyId, ApiKey]:
-    """Revoke keys, of one merchant if given, and with no scope outside of `within` if given.
-
-    A key revoked before keeps its time. Returns those found.
-    """
+    """Hold keys until the commit, of one merchant if given, with no scope outside of `within` if given."""
     scopes = None if within is None else sorted(within)
-    return {row["id"]: _key(row) for row in await conn.fetch(REVOKE, ids, merchant_id, now, scopes)}
+    return {row["id"]: _key(row) for row in await conn.fetch(LOCK, ids, merchant_id, scopes)}
+
+
+async def set_end(conn: Connection, key: ApiKey) -> None:
+    """Store when a key was revoked, and when it ends."""
+    await conn.execute(SET_END, key.id, key.revoked_at, key.ends_at)
 
 
 async def find_page(conn: Connection, page: PageRequest, merchant_id: MerchantId | None) -> Page[ApiKey]:
@@ -86,4 +88,5 @@ def _key(row: asyncpg.Record) -> ApiKey:
         live=row["live"],
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
+        ends_at=row["ends_at"],
     )

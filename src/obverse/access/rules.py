@@ -2,15 +2,20 @@
 
 import re
 from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Final
 
-from obverse.access.model import Scope
+from obverse.access.errors import ApiKeyOver
+from obverse.access.model import ApiKey, Scope
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.secret import TOKEN_CHARACTERS, Secret
 
 NAME_MAX: Final = 100
 
-MERCHANT_SCOPES: Final = frozenset({Scope.PAYMENTS})
+OVERLAP_MAX: Final = timedelta(days=7)
+"""How long a rotated key may go on working beside its successor."""
+
+MERCHANT_SCOPES: Final = frozenset({Scope.PAYMENTS, Scope.WEBHOOKS, Scope.REPORTS})
 """What one merchant bounds: cards and members belong to no merchant, and onboarding makes other merchants."""
 
 _TOKEN: Final = re.compile(rf"ob_(test|live)_sk_[0-9A-Za-z]{{{TOKEN_CHARACTERS}}}")
@@ -35,3 +40,20 @@ def check_key(name: str, scopes: Collection[Scope], for_merchant: bool) -> None:
     if for_merchant and not MERCHANT_SCOPES.issuperset(scopes):
         allowed = ", ".join(sorted(MERCHANT_SCOPES))
         raise InvalidRequest(f"A merchant's key may have these scopes only: {allowed}.", "scopes")
+
+
+def is_over(key: ApiKey, now: datetime) -> bool:
+    """Whether the overlap after this key's rotation is over; a revoked key is never loaded to begin with."""
+    return key.ends_at is not None and key.ends_at <= now
+
+
+def end_of_overlap(key: ApiKey, overlap: timedelta, now: datetime) -> datetime:
+    """When this key ends if it is rotated now. Raises `InvalidRequest`, `ApiKeyOver`."""
+    if not timedelta(0) <= overlap <= OVERLAP_MAX:
+        raise InvalidRequest(
+            f"An old key may stay valid for 0 to {int(OVERLAP_MAX.total_seconds())} seconds.",
+            "old_valid_for_seconds",
+        )
+    if key.revoked_at is not None or key.ends_at is not None:
+        raise ApiKeyOver
+    return now + overlap

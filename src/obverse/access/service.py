@@ -1,16 +1,21 @@
-"""Making, checking and revoking API keys."""
+"""Making, checking, rotating and revoking API keys."""
 
 import time
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Final
+
+from msgspec.structs import replace
 
 from obverse.access import repository, rules
 from obverse.access.errors import ApiKeyNotFound
 from obverse.access.model import ApiKey, Scope
 from obverse.access.ports import TokenHasher
+from obverse.kit import events
 from obverse.kit.clock import Clock
-from obverse.kit.database import Database
-from obverse.kit.ids import ApiKeyId, MerchantId, NewId
+from obverse.kit.database import Connection, Database
+from obverse.kit.events import Event
+from obverse.kit.ids import ApiKeyId, EventId, MerchantId, NewId, to_text
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret, new_token
 
@@ -52,6 +57,19 @@ class Access:
         With `merchant_id` the key is held to that merchant; the caller has seen that the merchant exists.
         Raises `InvalidRequest` for a name or scopes that must not be.
         """
+        async with self._database.transaction() as conn:
+            return await self.create_in(conn, name, scopes, merchant_id, live)
+
+    async def create_in(
+        self,
+        conn: Connection,
+        name: str,
+        scopes: Collection[Scope],
+        merchant_id: MerchantId | None,
+        live: bool,
+        replaces: ApiKey | None = None,
+    ) -> tuple[ApiKey, Secret]:
+        """The same as a piece of a larger commit; `replaces` is the key that this one succeeds."""
         rules.check_key(name, scopes, merchant_id is not None)
         token = new_token(rules.token_prefix(live), self._random_bytes)
         key = ApiKey(
@@ -64,17 +82,25 @@ class Access:
             created_at=self._clock.now(),
             revoked_at=None,
         )
-        async with self._database.transaction() as conn:
-            await repository.insert(conn, key, self._hasher.token_hash(token))
+        await repository.insert(conn, key, self._hasher.token_hash(token))
+        if replaces is None:
+            await self._tell(conn, "api_key.made", key)
+        else:
+            await self._tell(conn, "api_key.rotated", key, replaces=to_text("key", replaces.id))
         return key, token
 
     async def authenticate(self, token: Secret) -> ApiKey | None:
-        """The key of this token, or None: unknown, revoked and malformed look alike.
+        """The key of this token, or None: unknown, revoked, over and malformed look alike.
 
-        A revocation anywhere is seen within `CACHE_SECONDS`. Raises `Unavailable`.
+        A revocation or rotation anywhere is seen within `CACHE_SECONDS`; the end of an overlap that was seen
+        is kept to the moment. Raises `Unavailable`.
         """
         if not rules.looks_like_token(token):
             return None
+        key = await self._key_of(token)
+        return None if key is None or rules.is_over(key, self._clock.now()) else key
+
+    async def _key_of(self, token: Secret) -> ApiKey | None:
         token_hash = self._hasher.token_hash(token)
         # Taken before asking: the answer may already be this old when it arrives.
         asked_at = self._monotonic()
@@ -104,14 +130,61 @@ class Access:
         Raises `ApiKeyNotFound`, also for a key that is out of the caller's reach (P12).
         """
         async with self._database.transaction() as conn:
-            revoked = await repository.revoke(conn, [key_id], merchant_id, within, self._clock.now())
-        key = revoked.get(key_id)
-        if key is None:
-            raise ApiKeyNotFound
-        self._known = {hash_: entry for hash_, entry in self._known.items() if entry[1].id != key_id}
+            key = await self._lock(conn, key_id, merchant_id, within)
+            if key.revoked_at is None:
+                key = replace(key, revoked_at=self._clock.now())
+                await repository.set_end(conn, key)
+                await self._tell(conn, "api_key.revoked", key)
+        self._forget(key)
         return key
+
+    async def rotate(
+        self,
+        key_id: ApiKeyId,
+        overlap: timedelta,
+        within: Collection[Scope] | None = None,
+    ) -> tuple[ApiKey, Secret]:
+        """Make a successor that may do the same; the old key works until `overlap` is over.
+
+        The successor's token is returned here and can never be had again. A key has one successor. `within`
+        is as for `revoke`. Raises `ApiKeyNotFound`, `ApiKeyOver`, `InvalidRequest`.
+        """
+        async with self._database.transaction() as conn:
+            old = await self._lock(conn, key_id, None, within)
+            old = replace(old, ends_at=rules.end_of_overlap(old, overlap, self._clock.now()))
+            await repository.set_end(conn, old)
+            fresh = await self.create_in(conn, old.name, old.scopes, old.merchant_id, old.live, old)
+        self._forget(old)
+        return fresh
 
     async def list(self, page: PageRequest, merchant_id: MerchantId | None = None) -> Page[ApiKey]:
         """Keys, newest first, revoked ones included; with `merchant_id`, those of that merchant."""
         async with self._database.connection() as conn:
             return await repository.find_page(conn, page, merchant_id)
+
+    async def _lock(
+        self,
+        conn: Connection,
+        key_id: ApiKeyId,
+        merchant_id: MerchantId | None,
+        within: Collection[Scope] | None,
+    ) -> ApiKey:
+        key = (await repository.lock(conn, [key_id], merchant_id, within)).get(key_id)
+        if key is None:
+            raise ApiKeyNotFound
+        return key
+
+    def _forget(self, key: ApiKey) -> None:
+        self._known = {hash_: entry for hash_, entry in self._known.items() if entry[1].id != key.id}
+
+    async def _tell(self, conn: Connection, news: str, key: ApiKey, **more: str) -> None:
+        data = {
+            "api_key": to_text("key", key.id),
+            "name": key.name,
+            "last_four": key.last_four,
+            "merchant": to_text("mer", key.merchant_id) if key.merchant_id is not None else None,
+            "scopes": sorted(key.scopes),
+            **more,
+        }
+        event = Event(EventId(self._new_id()), news, key.id, data, self._clock.now())
+        await events.append(conn, [event])

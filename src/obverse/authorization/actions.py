@@ -37,7 +37,7 @@ class Actions(Draft):
             return replace(authorization, repeated=True)
         if authorization.status is Status.EXPIRED:
             if not command.late:
-                raise AuthorizationExpired
+                raise AuthorizationExpired(authorization)
             return self._capture_late(authorization, command)
         if (
             authorization.status is not Status.APPROVED

@@ -1,6 +1,11 @@
 """What the engine refuses. A declined payment is not among them: a decline is an answer."""
 
+from typing import TYPE_CHECKING
+
 from obverse.kit.errors import ObverseError
+
+if TYPE_CHECKING:
+    from obverse.authorization.model import Authorization
 
 
 class NotCapturable(ObverseError):
@@ -36,7 +41,8 @@ class AuthorizationExpired(ObverseError):
 
     code = "authorization_expired"
 
-    def __init__(self) -> None:
+    def __init__(self, authorization: "Authorization | None" = None) -> None:
+        self.authorization = authorization
         super().__init__("This authorization has expired. Ask for a new payment.")
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from obverse.cards import CardsRekey
+from obverse.draws import DrawsRekey
 from obverse.kit.database import Database
 from obverse.kit.database.checks import check_constants, check_server
 from obverse.kit.database.embedded import EmbeddedPostgres
@@ -13,6 +14,9 @@ from obverse.kit.database.migrating import migrate
 from obverse.kit.errors import CannotStart
 from obverse.kit.settings import Settings
 from obverse.members import AddressesRekey
+from obverse.merchants import PayoutAccountsRekey
+from obverse.notifications import WebhookSecretsRekey
+from obverse.treasury import rekeys as treasury_rekeys
 from obverse.vault import KeyRing, Rekey, Vault
 from obverse.vault.jobs import VaultCardsRekey
 
@@ -64,4 +68,12 @@ async def open_vault(settings: Settings, database: Database) -> Vault:
 
 def rekeys(vault: Vault) -> Sequence[Rekey]:
     """Every kind of row that follows when keys change."""
-    return VaultCardsRekey(vault), CardsRekey(vault), AddressesRekey(vault)
+    return (
+        VaultCardsRekey(vault),
+        CardsRekey(vault),
+        AddressesRekey(vault),
+        PayoutAccountsRekey(vault),
+        WebhookSecretsRekey(vault),
+        *treasury_rekeys(vault),
+        DrawsRekey(vault),
+    )

@@ -20,7 +20,8 @@ from obverse.bootstrap.rooms import Rooms, join_rooms
 from obverse.doors.acquirer import AcquirerDoor, Limits
 from obverse.doors.rest import Services, create_app
 from obverse.doors.rest.server import RestDoor
-from obverse.kit import events, telemetry
+from obverse.kit import audit, events, telemetry
+from obverse.kit.audit import AuditEntry
 from obverse.kit.clock import Clock, ClockFollower
 from obverse.kit.database import Database
 from obverse.kit.database.embedded import EmbeddedPostgres
@@ -38,6 +39,7 @@ from obverse.vault import Vault
 _STATEMENT_MS_MAX: Final = 5_000
 """With the wait for a connection still less than callers wait for an answer."""
 _RECOVER_EVERY: Final = timedelta(seconds=2)
+_EXPIRE_EVERY: Final = timedelta(seconds=5)
 _ROLL_UP_EVERY: Final = timedelta(milliseconds=500)
 _SWEEP_EVERY: Final = timedelta(minutes=1)
 _REVIVE_EVERY: Final = timedelta(seconds=1)
@@ -89,8 +91,16 @@ class Platform:
         await rooms.ledger.open_house(rooms.partitions, CurrencyCode(settings.currency))
         await rooms.card_company.start()
         stack.push_async_callback(rooms.card_company.stop)
+        await rooms.money.draws.start(rooms.partitions, CurrencyCode(settings.currency))
         await rooms.engine.start()
         stack.push_async_callback(rooms.engine.stop)
+        stack.push_async_callback(rooms.money.claims.service.stop)
+        stack.push_async_callback(rooms.money.treasury.bank.close)
+        stack.push_async_callback(rooms.money.presentments.card_company.close)
+        webhooks = rooms.money.webhooks
+        stack.push_async_callback(webhooks.client.close)
+        await webhooks.courier.start()
+        stack.push_async_callback(webhooks.courier.stop)
         worker = Worker(
             self.database,
             {REVERSE_LEG: rooms.reversals.reverse_leg},
@@ -110,7 +120,9 @@ class Platform:
         # A payment that waits for card companies is never answered before they have had their time.
         patience_s = settings.off_us_timeout_ms / 1000 + 3
         limits = Limits(request_timeout_s=max(Limits().request_timeout_s, patience_s))
-        self.acquirer = AcquirerDoor(rooms.engine, rooms.merchants, now=self.clock.now, limits=limits)
+        self.acquirer = AcquirerDoor(
+            rooms.engine, rooms.money.claims.service, rooms.merchants, now=self.clock.now, limits=limits
+        )
         await self.acquirer.start(settings.acquirer_host, settings.acquirer_port, reuse_port=self._reuse_port)
         stack.push_async_callback(self.acquirer.stop)
         telemetry.DOOR_CONNECTIONS.labels("rest").set_function(lambda: self.rest.connection_count)
@@ -123,15 +135,34 @@ class Platform:
             async with database.connection() as conn:
                 return await events.read_page(conn, page)
 
+        async def read_audit(page: PageRequest, subject: str | None) -> Page[AuditEntry]:
+            async with database.connection() as conn:
+                return await audit.read_page(conn, page, subject)
+
         return Services(
             engine=rooms.engine,
+            claims=rooms.money.claims.service,
+            claim_files=rooms.money.claims.files,
             cards=rooms.cards,
             wallet=rooms.wallet,
             members=rooms.members,
             merchants=rooms.merchants,
+            disputes=rooms.money.disputes,
+            draws=rooms.money.draws,
+            billing=rooms.money.billing.service,
+            issuing=rooms.money.billing.issuing,
+            applications=rooms.applications,
+            presentments=rooms.money.presentments.service,
+            reconciliation=rooms.money.reconciliation,
+            settlements=rooms.money.settlement.service,
+            reports=rooms.money.settlement.reports,
+            treasury=rooms.money.treasury.service,
+            bank_desk=rooms.money.treasury.desk,
             access=rooms.access,
             ledger=rooms.ledger,
             events=read_events,
+            audit=read_audit,
+            webhooks=rooms.money.webhooks.service,
             clock_control=follower,
             health=_Health(database, rooms.card_company),
             live=self.settings.live,
@@ -158,6 +189,7 @@ def _chores(
     chores = [
         *money_chores(rooms.money),
         Chore("recover payments", _RECOVER_EVERY, rooms.engine.recover),
+        Chore("expire payments", _EXPIRE_EVERY, rooms.engine.expire),
         Chore("roll up accounts", _ROLL_UP_EVERY, lambda: roll_up(database, rooms.partitions)),
         Chore("sweep sessions", _SWEEP_EVERY, lambda: sweep(database, clock)),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from obverse.access import Access
+from obverse.access import MERCHANT_SCOPES, Access
 from obverse.authorization import Authorization, AuthorizationRequest, Engine, EngineSettings, Makers
 from obverse.authorization.jobs import Reversals
 from obverse.bootstrap.money import Foundation, MoneyRooms, join_money_rooms
@@ -18,6 +18,7 @@ from obverse.kit.database import Connection, Database
 from obverse.kit.errors import Unavailable
 from obverse.kit.ids import (
     AccountId,
+    ApiKeyId,
     DrawnInAdvance,
     MerchantId,
     NewId,
@@ -26,11 +27,12 @@ from obverse.kit.ids import (
     uuid7_source,
 )
 from obverse.kit.money import CurrencyCode
+from obverse.kit.secret import Secret
 from obverse.kit.settings import Settings
 from obverse.ledger import Account, AccountKind, Ledger
 from obverse.ledger import repository as ledger_repository
 from obverse.members import Members, Passwords
-from obverse.merchants import Merchants
+from obverse.merchants import Applications, Merchants
 from obverse.networks.card_company import CardCompanyClient, ClientSettings
 from obverse.networks.credit_bureau import CreditBureauClient
 from obverse.vault import OpenedCard, Vault
@@ -65,6 +67,7 @@ class Rooms:
     wallet: Wallet
     members: Members
     merchants: Merchants
+    applications: Applications
     access: Access
     ledger: Ledger
     card_company: CardCompanyClient
@@ -80,7 +83,8 @@ def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Cloc
     currency = CurrencyCode(settings.currency)
     card_company = _card_company(settings, database, vault, clock, currency)
     bureau = CreditBureauClient(settings.credit_bureau_url)
-    merchants = Merchants(database, _OpenPayable(partitions, currency), clock=clock, new_id=new_id)
+    access = Access(database, vault, clock, new_id, random_bytes)
+    merchants = Merchants(database, _OpenPayable(partitions, currency), vault, clock=clock, new_id=new_id)
     members = Members(
         database,
         vault,
@@ -114,7 +118,10 @@ def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Cloc
         terms=Terms(currency, settings.credit_limit_minor),
     )
     engine = _engine(settings, database, vault, clock, card_company, new_id)
-    base = Foundation(settings, database, vault, clock, new_id, engine, merchants, partitions)
+    calendar = settings.calendar()
+    base = Foundation(
+        settings, database, vault, clock, new_id, engine, merchants, partitions, calendar, cards
+    )
     return Rooms(
         engine=engine,
         reversals=Reversals(database, engine, card_company),
@@ -122,12 +129,31 @@ def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Cloc
         wallet=wallet,
         members=members,
         merchants=merchants,
-        access=Access(database, vault, clock, new_id, random_bytes),
+        applications=_applications(settings, database, vault, clock, new_id, merchants, access),
+        access=access,
         ledger=Ledger(database),
         card_company=card_company,
         bureau=bureau,
         money=join_money_rooms(base),
         partitions=partitions,
+    )
+
+
+def _applications(
+    settings: Settings,
+    database: Database,
+    vault: Vault,
+    clock: Clock,
+    new_id: NewId,
+    merchants: Merchants,
+    access: Access,
+) -> Applications:
+    async def first_key(conn: Connection, merchant_id: MerchantId) -> tuple[ApiKeyId, Secret]:
+        key, token = await access.create_in(conn, "first key", MERCHANT_SCOPES, merchant_id, settings.live)
+        return key.id, token
+
+    return Applications(
+        database, merchants, vault, first_key, clock=clock, new_id=new_id, random_bytes=os.urandom
     )
 
 
@@ -164,7 +190,9 @@ def _engine(
         card_company,
         clock,
         makers,
-        EngineSettings(bin=settings.bin, partitions=settings.partitions),
+        EngineSettings(
+            bin=settings.bin, partitions=settings.partitions, hold=timedelta(days=settings.hold_days)
+        ),
         observe_batch=telemetry.BATCH_SIZE.observe,
     )
 

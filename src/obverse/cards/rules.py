@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from obverse.cards.errors import (
     CardHandedOver,
@@ -94,7 +94,14 @@ def _check_categories(categories: Sequence[str]) -> None:
         raise InvalidRequest("A merchant category has four digits (ISO 18245).", "controls.categories")
 
 
-def sight(card: Card, viewer: Viewer) -> Sight:
+class InHand(Protocol):
+    """A card, or whatever tells who has it in hand."""
+
+    @property
+    def held_by(self) -> HeldBy: ...
+
+
+def sight(card: InHand, viewer: Viewer) -> Sight:
     """What this viewer may see of the card.
 
     After a hand-over neither side learns the other: the recipient sees number and payments but nothing of

@@ -1,11 +1,12 @@
 """All commands, and what happens to those that cannot start."""
 
 import sys
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from obverse.cli import keys, ledger
+from obverse.cli import bank, claims, keys, ledger
 from obverse.cli.running import run, run_quietly
 from obverse.kit.errors import ObverseError
 
@@ -14,6 +15,8 @@ CANNOT_START = 2
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
+app.add_typer(claims.app, name="claims")
+app.add_typer(bank.app, name="bank")
 
 
 @app.callback()
@@ -56,6 +59,44 @@ def sandbox() -> None:
     from obverse.cli.demo import sandbox
 
     run_quietly(sandbox)
+
+
+@app.command()
+def settle(
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="YYYY-MM-DD; else the last one over.")
+    ] = None,
+) -> None:
+    """Settle a business day, with a progress bar; repeat it after an interruption."""
+    from obverse.cli.settling import settle
+
+    settle(day)
+
+
+@app.command()
+def bill(
+    month: Annotated[str | None, typer.Option(help="YYYY-MM; else the last one that is over.")] = None,
+) -> None:
+    """Bill members for a month, with a progress bar; repeat it after an interruption."""
+    from obverse.cli.billing import bill
+
+    bill(month)
+
+
+@app.command()
+def present() -> None:
+    """Present captured linked cards to their card company now, with a progress bar."""
+    from obverse.cli.presenting import present
+
+    present()
+
+
+@app.command()
+def reconcile() -> None:
+    """Compare payments, ledger and partners now; exit code 1 while something does not fit."""
+    from obverse.cli.reconcile import reconcile
+
+    run_quietly(reconcile)
 
 
 @app.command()

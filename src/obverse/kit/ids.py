@@ -38,7 +38,10 @@ EndpointId = NewType("EndpointId", UUID)
 PresentmentFileId = NewType("PresentmentFileId", UUID)
 PresentmentId = NewType("PresentmentId", UUID)
 ReceiptId = NewType("ReceiptId", UUID)
+ReconciliationRunId = NewType("ReconciliationRunId", UUID)
+ReplayId = NewType("ReplayId", UUID)
 SettlementId = NewType("SettlementId", UUID)
+StatementId = NewType("StatementId", UUID)
 PartitionId = NewType("PartitionId", int)
 
 _DRAWN_BYTES: Final = 4096
@@ -135,5 +138,7 @@ _KINDS: Final = {
     "pfile": "presentment file",
     "pres": "presentment",
     "rcpt": "receipt",
+    "rpl": "replay",
     "stl": "settlement",
+    "stm": "statement",
 }

@@ -1,5 +1,6 @@
 """Amounts: integer minor units and an ISO 4217 currency. No float comes near."""
 
+from decimal import Decimal
 from functools import cache
 from typing import Final, NewType
 
@@ -39,6 +40,25 @@ def numeric_code(code: CurrencyCode) -> str:
     '410'
     """
     return f"{Iso4217(code).number:03d}"
+
+
+@cache
+def minor_digits(code: CurrencyCode) -> int:
+    """How many decimals this currency has (ISO 4217); a code it does not list, or gold, has none.
+
+    >>> minor_digits(KRW), minor_digits(CurrencyCode("USD"))
+    (0, 2)
+    """
+    return (Iso4217(code).exponent or 0) if currency_exists(code) else 0
+
+
+def as_decimal(money: Money) -> str:
+    """An amount in major units, as files for banks have it.
+
+    >>> as_decimal(Money(34_000, KRW)), as_decimal(Money(34_000, CurrencyCode("USD")))
+    ('34000', '340.00')
+    """
+    return str(Decimal(money.amount_minor).scaleb(-minor_digits(money.currency)))
 
 
 @cache

@@ -1,11 +1,13 @@
 """Settings: one table, read from `OBVERSE_*`, the same for every process of the platform."""
 
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from obverse.kit.calendar import Calendar
 from obverse.kit.errors import CannotStart
 from obverse.kit.secret import Secret
 
@@ -14,8 +16,13 @@ def _as_secret(value: object) -> object:
     return Secret(value) if isinstance(value, str) else value
 
 
+def _as_days(value: object) -> object:
+    return [day.strip() for day in value.split(",")] if isinstance(value, str) else value
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 SecretText = Annotated[Secret, BeforeValidator(_as_secret), PlainSerializer(str)]
+Days = Annotated[tuple[date, ...], NoDecode, BeforeValidator(_as_days)]
 
 
 class Settings(BaseSettings):
@@ -55,6 +62,9 @@ class Settings(BaseSettings):
         "127.0.0.1", description="The card company, or the clearing house before it."
     )
     card_company_port: Port = Field(8585, description="Its ISO 8583 port.")
+    card_company_files_url: str = Field(
+        "http://127.0.0.1:8587", description="The card company's exchange for clearing files."
+    )
     off_us_timeout_ms: int = Field(
         5_000, ge=100, le=60_000, description="How long a payment waits for card companies in all."
     )
@@ -64,14 +74,62 @@ class Settings(BaseSettings):
         le=26_280,
         description="How long a one-time number can be used when its member sets no expiry.",
     )
+    hold_days: int = Field(
+        7, ge=1, le=365, description="How long an approval that is not captured holds its money."
+    )
     credit_bureau_url: str = Field(
         "http://127.0.0.1:8591", description="Asked for the credit standing of who wants to be a member."
+    )
+    time_zone: str = Field("Asia/Seoul", description="Where the programme's business days begin and end.")
+    cut_off: time = Field(
+        time(), description="When a business day ends, local time; `00:00` is the midnight after it."
+    )
+    holidays: str = Field(
+        "KR", pattern=r"^[A-Z]{2}$", description="The country (ISO 3166) whose banking days count."
+    )
+    extra_holidays: Days = Field(
+        (), description="Days on which banks are closed beyond those: `2026-11-30,2026-12-31`."
+    )
+    settle_days: bool = Field(
+        True, description="Settle each business day by itself, once it is over; else when told to."
+    )
+    bank_channel: Literal["api", "file"] = Field(
+        "api", description="How the bank is reached: its API, or ISO 20022 files in `OBVERSE_BANK_FOLDER`."
+    )
+    bank_url: str = Field("http://127.0.0.1:8593", description="The bank's API.")
+    bank_folder: Path = Field(
+        Path("bank"), description="Where files for the bank are written and its files are read."
+    )
+    bank_code: str = Field(
+        "090", pattern=r"^[0-9]{3}$", description="The bank that keeps the programme's own account."
+    )
+    bank_account: str = Field(
+        "100200300400", pattern=r"^[0-9]{6,16}$", description="The programme's own account there."
+    )
+    bank_account_holder: str = Field(
+        "Obverse", min_length=1, max_length=70, description="Its holder, as recipients of pay-outs read it."
+    )
+    dispute_days: int = Field(
+        120, ge=1, le=3_650, description="How long after its capture a payment may be disputed."
+    )
+    dispute_answer_days: int = Field(
+        14, ge=1, le=365, description="How long a merchant may take to answer a dispute."
     )
     currency: str = Field("KRW", pattern=r"^[A-Z]{3}$", description="The programme's currency (ISO 4217).")
     credit_limit_minor: int = Field(
         1_000_000, ge=0, description="Credit line of a member who registers for credit, in minor units."
     )
+    bill_due_days: int = Field(
+        14, ge=0, le=90, description="How long after its issue a bill is due; on the next banking day."
+    )
+    bill_grace_days: int = Field(
+        7, ge=0, le=365, description="How long after that an unpaid bill stops its credit line."
+    )
     live: bool = Field(False, description="Real money: no sandbox endpoints, and only `live` API keys.")
+    webhooks_to_private_addresses: bool = Field(
+        False,
+        description="Lets webhooks go to any address and over plain http, to try things out; never when live.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="What is worth a log line."
     )
@@ -80,6 +138,10 @@ class Settings(BaseSettings):
     def key_ring_file(self) -> Path:
         """Where the key ring is, set or not."""
         return self.key_file or self.data_dir / "keys.json"
+
+    def calendar(self) -> Calendar:
+        """Business and banking days as set. Raises `CannotStart` for what nobody knows."""
+        return Calendar(self.time_zone, self.cut_off, self.holidays, self.extra_holidays)
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -97,10 +159,14 @@ def settings_table() -> str:
     """All settings as a Markdown table, for docs/settings.md and `obverse settings`."""
     lines = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{_shown(field.default)}`"
+        default = "" if field.default in (None, ()) else f"`{_shown(field.default)}`"
         lines.append(f"| `OBVERSE_{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, time):
+        return value.isoformat("minutes")
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

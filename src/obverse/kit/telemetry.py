@@ -51,6 +51,23 @@ JOBS_POSTPONED: Final = Counter(
     ("entrypoint",),
     registry=REGISTRY,
 )
+WEBHOOK_ATTEMPTS: Final = Counter(
+    "obverse_webhook_attempts",
+    "Attempts to deliver an event, by what came of them.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+WEBHOOK_SECONDS: Final = Histogram(
+    "obverse_webhook_seconds",
+    "How long an attempt took, connecting included.",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20),
+    registry=REGISTRY,
+)
+WEBHOOK_ENDPOINTS_DISABLED: Final = Counter(
+    "obverse_webhook_endpoints_disabled",
+    "Endpoints given up after days of nothing but failures.",
+    registry=REGISTRY,
+)
 
 _HIDDEN: Final = "***"
 _SECRET_WORDS: Final = frozenset(

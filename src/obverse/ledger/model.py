@@ -32,6 +32,8 @@ class AccountKind(StrEnum):
     """Income: what merchants pay the programme."""
     DISPUTED = "disputed"
     """Provisional credits of open disputes, until somebody is found to owe them."""
+    WRITTEN_OFF = "written_off"
+    """Expense: what is owed to us and was given up."""
 
 
 HOUSE_ACCOUNTS: Final = (
@@ -41,6 +43,7 @@ HOUSE_ACCOUNTS: Final = (
     AccountKind.IN_TRANSIT,
     AccountKind.FEE_INCOME,
     AccountKind.DISPUTED,
+    AccountKind.WRITTEN_OFF,
 )
 """Accounts of the programme itself: one each per partition and currency, see `rules.house_account`."""
 

@@ -5,6 +5,7 @@ a mistake in one side's reading of a message shows up as a failed journey instea
 `service.Sandbox` starts and stops them all; `control` is where people and tests see and set what they do.
 """
 
+from obverse.sandbox.bank import Bank
 from obverse.sandbox.card_company import CardCompany
 from obverse.sandbox.clearing_house import ClearingHouse
 from obverse.sandbox.credit_bureau import CreditBureau
@@ -13,6 +14,7 @@ from obverse.sandbox.service import Sandbox, SandboxSettings, run
 from obverse.sandbox.terminal import Till
 
 __all__ = [
+    "Bank",
     "CardCompany",
     "ClearingHouse",
     "CreditBureau",

@@ -5,7 +5,7 @@ This is the partners' back office; it is no part of any protocol and the platfor
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Annotated, Any, Final
 
@@ -17,6 +17,8 @@ from msgspec import Meta
 
 from obverse.kit.clock import Clock
 from obverse.kit.secret import Secret, mask_number
+from obverse.sandbox.bank import BankBook, counter
+from obverse.sandbox.bills import bill_routes
 from obverse.sandbox.card_company import Book, CardCompany, RealCard
 from obverse.sandbox.card_company.cards import LIMIT_MINOR, make_card
 from obverse.sandbox.clearing_house import ClearingHouse
@@ -64,11 +66,15 @@ class HoldView(msgspec.Struct, frozen=True):
     merchant: str
     held_at: datetime
     released_at: datetime | None
+    charged: int
 
 
 class StatementView(msgspec.Struct, frozen=True):
+    """`charged` is what was presented, credits deducted."""
+
     held: int
     released: int
+    charged: int
     holds: Sequence[HoldView]
 
 
@@ -110,6 +116,12 @@ class ProviderDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=1, le=65535)]
 
 
+class ClockSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far ahead of the machine's clock the partners' common clock is."""
+
+    offset_seconds: Annotated[int, Meta(ge=0, le=3_155_760_000)]
+
+
 @dataclass(frozen=True, slots=True)
 class Partners:
     """Whom this back office belongs to."""
@@ -117,6 +129,7 @@ class Partners:
     card_company: CardCompany
     clearing_house: ClearingHouse
     mall: Mall
+    bank: BankBook
     faults: FaultMenu
     trace: Trace
 
@@ -127,7 +140,10 @@ def create_app(partners: Partners, provider_name: str, clock: Clock, rng: Random
     return Litestar(
         [
             *_cards(company.book, clock, rng),
+            *bill_routes(company.book, lambda account: _find(company.book, account)),
+            *counter.routes(partners.bank),
             *_faults(company, partners.faults),
+            *_time(clock),
             *_roads(partners, provider_name),
         ],
         openapi_config=None,
@@ -166,10 +182,17 @@ def _cards(book: Book, clock: Clock, rng: Random) -> list[Any]:
     async def statement(billing_account: FromPath[str]) -> StatementView:
         found = book.statement(_find(book, billing_account).number.reveal())
         holds = [
-            HoldView(hold.amount_minor, hold.approval_code, hold.merchant, hold.held_at, hold.released_at)
+            HoldView(
+                hold.amount_minor,
+                hold.approval_code,
+                hold.merchant,
+                hold.held_at,
+                hold.released_at,
+                hold.charged_minor - hold.credited_minor,
+            )
             for hold in found.holds
         ]
-        return StatementView(found.held_minor, found.released_minor, holds)
+        return StatementView(found.held_minor, found.released_minor, found.charged_minor, holds)
 
     return [cards, make, take_back, change, statement]
 
@@ -191,6 +214,19 @@ def _faults(company: CardCompany, menu: FaultMenu) -> list[Any]:
         return data
 
     return [faults, set_fault]
+
+
+def _time(clock: Clock) -> list[Any]:
+    @get("/clock")
+    async def told() -> ClockSetting:
+        return ClockSetting(clock.offset // timedelta(seconds=1))
+
+    @put("/clock")
+    async def move(data: JSONBody[ClockSetting]) -> ClockSetting:
+        clock.move_to(timedelta(seconds=data.offset_seconds))
+        return data
+
+    return [told, move]
 
 
 def _roads(partners: Partners, provider_name: str) -> list[Any]:

@@ -25,6 +25,10 @@ class Fault(StrEnum):
     """Does its work and answers with bytes that are no message."""
     REFUSE = "refuse"
     """Accepts no connection at all, and drops those it has."""
+    REJECT_ALL = "reject_all"
+    """Takes a file and rejects everything in it."""
+    SHORT = "short"
+    """Pays half of what is due."""
 
 
 class MessageKind(StrEnum):
@@ -35,6 +39,18 @@ class MessageKind(StrEnum):
     ECHO = "echo"
     STANDING = "standing"
     """A question to the credit bureau."""
+    PRESENTMENT_FILE = "presentment_file"
+    """A clearing file on its way to the card company."""
+    ACKNOWLEDGEMENT = "acknowledgement"
+    """The question what became of one."""
+    CARD_COMPANY_PAYMENT = "card_company_payment"
+    """What the card company pays for one: slow, silent, duplicate, short."""
+    TRANSFER = "transfer"
+    """Orders on their way to the bank; `duplicate` books each twice."""
+    TRANSFER_QUERY = "transfer_query"
+    """The question what became of them."""
+    STATEMENT = "statement"
+    """A bank statement; `duplicate` shows its last entry twice."""
     CONNECTION = "connection"
     """Takes `REFUSE` only."""
 

@@ -10,7 +10,16 @@ from typing import Final, Protocol
 from obverse.kit.clock import Clock
 from obverse.kit.errors import CannotStart
 from obverse.kit.http_server import HttpServer
-from obverse.sandbox.card_company import Book, CardCompany, make_cards
+from obverse.sandbox.bank import Bank, BankAccount, BankBook
+from obverse.sandbox.card_company import (
+    BankLine,
+    Book,
+    CardCompany,
+    Clearing,
+    FileExchange,
+    make_cards,
+    pay_through,
+)
 from obverse.sandbox.clearing_house import NAME as HOUSE
 from obverse.sandbox.clearing_house import ClearingHouse, Route
 from obverse.sandbox.control import Partners, create_app
@@ -31,14 +40,24 @@ class SandboxSettings:
     host: str = "127.0.0.1"
     clearing_house_port: int = 8585
     card_company_port: int = 8586
+    card_company_files_port: int = 8587
     mall_port: int = 8590
     credit_bureau_port: int = 8591
     control_port: int = 8592
+    bank_port: int = 8593
     acquirer_host: str = "127.0.0.1"
     acquirer_port: int = 8583
     provider_bin: str = "941012"
     provider_acquirer_id: str = "941012"
     """DE 32 of what the provider itself sends to card companies."""
+    card_company_account: str = "200100200300"
+    """Pays for clearing files, to the provider's account at the same bank."""
+    provider_bank: str = "090"
+    provider_account: str = "100200300400"
+    provider_holder: str = PROVIDER
+    currency: str = "KRW"
+    time_zone: str = "Asia/Seoul"
+    """Where the bank's days begin and end."""
     clearing_house_timeout_s: float = 7.0
     """Longer than the provider's own deadline, so that its answer is the one that counts."""
     seed: int = 1
@@ -50,7 +69,7 @@ class _Partner(Protocol):
 
 
 class Sandbox:
-    """Card company, clearing house, credit bureau, mall and their control app.
+    """Card company, clearing house, credit bureau, bank, mall and their control app.
 
     The same seed gives the same cards at every start. Tills are made by whoever stands at one.
     """
@@ -65,6 +84,17 @@ class Sandbox:
         self.faults = FaultMenu(rng)
         book = Book(make_cards(rng, settings.cards, clock.now()), clock, made_later)
         self.card_company = CardCompany(book, self.faults, self.trace, caller_name=HOUSE)
+        self.bank = self._make_bank(made_later)
+        line = BankLine(
+            settings.card_company_account,
+            settings.provider_bank,
+            settings.provider_account,
+            settings.provider_holder,
+            settings.currency,
+        )
+        pay = pay_through(lambda: f"http://{settings.host}:{self.bank.port}", line)
+        clearing = Clearing(book, self.faults, self.trace, pay, self.card_company.name)
+        self.card_company_files = FileExchange(clearing, self.faults)
         self.credit_bureau = CreditBureau(self.faults, self.trace)
         self._rng = made_later
         self.clearing_house: ClearingHouse
@@ -76,7 +106,11 @@ class Sandbox:
         settings = self.settings
         try:
             await self._open(self.card_company, settings.card_company_port, "card company")
+            await self._open(
+                self.card_company_files, settings.card_company_files_port, "card company's file exchange"
+            )
             await self._open(self.credit_bureau, settings.credit_bureau_port, "credit bureau")
+            await self._open(self.bank, settings.bank_port, "bank")
             self.clearing_house = self._make_clearing_house()
             await self._open(self.clearing_house, settings.clearing_house_port, "clearing house")
             house = (settings.host, self.clearing_house.port)
@@ -90,7 +124,7 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Stop whatever runs."""
-        partners = [self.card_company, self.credit_bureau]
+        partners = [self.card_company, self.card_company_files, self.credit_bureau, self.bank]
         started = [getattr(self, name, None) for name in ("clearing_house", "mall", "control")]
         for partner in [*partners, *(each for each in started if each is not None)]:
             await partner.stop()
@@ -100,7 +134,9 @@ class Sandbox:
         return {
             "clearing_house": self.clearing_house.port,
             "card_company": self.card_company.port,
+            "card_company_files": self.card_company_files.port,
             "credit_bureau": self.credit_bureau.port,
+            "bank": self.bank.port,
             "mall": self.mall.port,
             "control": self.control.port,
         }
@@ -116,7 +152,23 @@ class Sandbox:
             ) from error
 
     def _partners(self) -> Partners:
-        return Partners(self.card_company, self.clearing_house, self.mall.mall, self.faults, self.trace)
+        return Partners(
+            self.card_company, self.clearing_house, self.mall.mall, self.bank.book, self.faults, self.trace
+        )
+
+    def _make_bank(self, rng: Random) -> Bank:
+        settings = self.settings
+        provider = BankAccount(
+            settings.provider_bank, settings.provider_account, settings.provider_holder, may_overdraw=True
+        )
+        book = BankBook(provider, settings.currency, settings.time_zone, self._clock, rng)
+        # At the same bank, and as good for its money as the provider.
+        book.open(
+            BankAccount(
+                settings.provider_bank, settings.card_company_account, "Card company", may_overdraw=True
+            )
+        )
+        return Bank(book, self.faults, self.trace, self._clock)
 
     def _make_clearing_house(self) -> ClearingHouse:
         settings = self.settings

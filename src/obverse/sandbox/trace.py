@@ -15,10 +15,25 @@ from obverse.sandbox.wire import Message
 
 KEPT_MAX: Final = 5000
 
-_SHOWN: Final = frozenset(map(str, [3, 4, 7, 11, 12, 13, 18, 22, 25, 32, 37, 38, 39, 41, 42, 43, 49, 70, 90]))
+_SHOWN: Final = frozenset(
+    map(
+        str,
+        [
+            *(3, 4, 7, 11, 12, 13, 18, 22, 25, 32, 37, 38, 39, 41, 42, 43, 49, 50, 60, 66, 70),
+            *(74, 76, 86, 88, 90, 97, 100),
+        ],
+    )
+)
 """Never DE 14, 35, 45, 48, 52 or 55; DE 2 only masked."""
 
-_KINDS: Final = {"1": "authorization", "2": "purchase", "4": "reversal", "8": "network management"}
+_KINDS: Final = {
+    "1": "authorization",
+    "2": "purchase",
+    "3": "batch upload",
+    "4": "reversal",
+    "5": "totals",
+    "8": "network management",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class SourceKind(StrEnum):
 class SourceState(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
-    """The member's standing does not allow it at present (OT-13)."""
+    """The member's standing, or a bill unpaid for too long, does not allow it at present (OT-13)."""
     REMOVED = "removed"
 
 

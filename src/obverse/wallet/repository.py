@@ -4,25 +4,31 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from obverse.kit.database import Connection
-from obverse.kit.ids import MemberId, SourceId, VaultCardId
+from obverse.kit.ids import AccountId, MemberId, SourceId, VaultCardId
 from obverse.wallet.model import Source, SourceKind, SourceState
 
 _COLUMNS: Final = "id, partition_id, member_id, kind, currency, account_id, vault_card_id, state, created_at"
 
+# A standing and arrears are two reasons for one state, and each comes and goes without the other.
+_SEEN: Final = """
+    id, partition_id, member_id, kind, currency, account_id, vault_card_id,
+    case when in_arrears and state = 'active' then 'suspended' else state end, created_at
+"""
+
 # Read without a lock: a source that is suspended while a batch decides counts from the next batch on.
-LOAD_SOURCES: Final = f"select {_COLUMNS} from funding_sources where id = any($1::uuid[])"
+LOAD_SOURCES: Final = f"select {_SEEN} from funding_sources where id = any($1::uuid[])"
 
 LOCK_SOURCES: Final = LOAD_SOURCES + " order by id for update"
 
 SOURCES_OF_MEMBER: Final = f"""
-select {_COLUMNS} from funding_sources
+select {_SEEN} from funding_sources
 where member_id = $1
 order by id
 """
 
 # A removed source counts too: the same card linked again becomes the same source again.
 SOURCES_OF_VAULT_CARD: Final = f"""
-select {_COLUMNS} from funding_sources where vault_card_id = any($1::uuid[]) order by id for update
+select {_SEEN} from funding_sources where vault_card_id = any($1::uuid[]) order by id for update
 """
 
 # Alive before removed, so that the conflict the caller has to hear of is the one that comes first.
@@ -38,8 +44,15 @@ SET_STATE: Final = "update funding_sources set state = $2 where id = any($1::uui
 SET_STATE_OF_MEMBERS: Final = f"""
 update funding_sources set state = $2
 where member_id = any($1::uuid[]) and state <> 'removed' and state <> $2
-returning {_COLUMNS}
+returning {_SEEN}
 """
+
+LOCK_CREDIT_LINES: Final = f"""
+select {_SEEN} from funding_sources
+where account_id = any($1::uuid[]) and kind = 'credit_line' and in_arrears <> $2 order by id for update
+"""
+
+SET_ARREARS: Final = "update funding_sources set in_arrears = $2 where id = any($1::uuid[])"
 
 
 async def load_sources(conn: Connection, ids: Iterable[SourceId]) -> dict[SourceId, Source]:
@@ -89,6 +102,17 @@ async def set_state_of_members(
 ) -> list[Source]:
     """Bring every living source of these members to `state`; returns those that changed."""
     return [_source(row) for row in await conn.fetch(SET_STATE_OF_MEMBERS, members, state)]
+
+
+async def set_arrears(conn: Connection, accounts: Sequence[AccountId], *, in_arrears: bool) -> list[Source]:
+    """Stop the credit lines with these accounts from paying, or let them pay again.
+
+    A member's standing is another matter: it stops them on its own, and neither lifts the other. Returns
+    the lines that this changed, as they were.
+    """
+    changed = [_source(row) for row in await conn.fetch(LOCK_CREDIT_LINES, accounts, in_arrears)]
+    await conn.execute(SET_ARREARS, [source.id for source in changed], in_arrears)
+    return changed
 
 
 _KIND: Final = {kind.value: kind for kind in SourceKind}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.factories.acquirer import NOW, FakeEngine, OneShop
+from tests.factories.acquirer import NOW, FakeClaims, FakeEngine, OneShop
 from tests.factories.iso8583 import Fields, wire
 
 from obverse.doors.acquirer import AcquirerDoor, Limits
@@ -68,13 +68,14 @@ class Door:
 
     def __init__(self, engine: FakeEngine, shop: OneShop) -> None:
         self.engine = engine
+        self.claims = FakeClaims()
         self.shop = shop
         self.time = NOW
         self._callers: list[Caller] = []
 
     async def open(self, **limits: Any) -> None:
         self.door = AcquirerDoor(
-            self.engine, self.shop, now=lambda: self.time, limits=replace(LIMITS, **limits)
+            self.engine, self.claims, self.shop, now=lambda: self.time, limits=replace(LIMITS, **limits)
         )
         await self.door.start("127.0.0.1", 0)
 

@@ -7,8 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.doors.acquirer.conftest import LIMITS, Caller
-from tests.factories.acquirer import NOW, FakeEngine, OneShop
-from tests.factories.iso8583 import NUMBER, echo_test, purchase, reversal, wire
+from tests.factories.acquirer import NOW, FakeClaims, FakeEngine, OneShop
+from tests.factories.iso8583 import (
+    NUMBER,
+    echo_test,
+    purchase,
+    reconciliation,
+    reversal,
+    upload,
+    wire,
+)
 from tests.factories.waiting import eventually
 
 from obverse.authorization.model import AuthorizationRequest
@@ -222,7 +230,9 @@ async def test_a_flood_of_garbage_does_not_keep_others_waiting(narrow_door: "Doo
 
 async def test_a_taken_port_is_one_clear_line(door: "Door") -> None:
     with pytest.raises(CannotStart, match="OBVERSE_ACQUIRER_PORT"):
-        await AcquirerDoor(FakeEngine(), OneShop(), now=lambda: NOW).start("127.0.0.1", door.door.port)
+        await AcquirerDoor(FakeEngine(), FakeClaims(), OneShop(), now=lambda: NOW).start(
+            "127.0.0.1", door.door.port
+        )
 
 
 async def test_p11_no_answer_to_a_broken_message_repeats_the_number(door: "Door") -> None:
@@ -237,7 +247,8 @@ async def test_p11_no_answer_to_a_broken_message_repeats_the_number(door: "Door"
 @st.composite
 def mutations(draw: st.DrawFn) -> bytes:
     """A valid message with bytes changed, cut, doubled, or its length bent."""
-    message = draw(st.sampled_from([purchase(), purchase("0200"), reversal(purchase()), echo_test()]))
+    ordinary = purchase(), purchase("0200"), reversal(purchase()), upload(), reconciliation(), echo_test()
+    message = draw(st.sampled_from(ordinary))
     raw = bytearray(wire(message))
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, len(raw) - 1))
@@ -265,7 +276,7 @@ def test_p15_hostile_bytes_never_stop_the_door(streams: list[bytes]) -> None:
     async def scenario() -> None:
         defects: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
-        door = AcquirerDoor(FakeEngine(), OneShop(), now=lambda: NOW, limits=LIMITS)
+        door = AcquirerDoor(FakeEngine(), FakeClaims(), OneShop(), now=lambda: NOW, limits=LIMITS)
         await door.start("127.0.0.1", 0)
         good, bad = await Caller.connect(door.port), await Caller.connect(door.port)
         for n, stream in enumerate(streams):

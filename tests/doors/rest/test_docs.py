@@ -40,7 +40,10 @@ async def demo(rest: RestHouse, tmp_path: Path) -> AsyncIterator[Path]:
     member = await rest.member()
     merchant, key = await rest.another_merchant()
     shop = (await rest.client.get(f"/v1/merchants/{merchant}", headers=key)).json()
-    doors = RestDoor(rest.app), AcquirerDoor(rest.engine, rest.house.merchants, now=rest.house.clock.now)
+    doors = (
+        RestDoor(rest.app),
+        AcquirerDoor(rest.engine, rest.claims.service, rest.house.merchants, now=rest.house.clock.now),
+    )
     async with AsyncExitStack() as stack:
         for door in doors:
             await door.start("127.0.0.1", 0)

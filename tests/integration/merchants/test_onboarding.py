@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.factories.merchants import a_merchant, merchants_room
+from tests.factories.merchants import BY_HAND, a_merchant, merchants_room
 from tests.factories.wallet import House
 
 from obverse.kit.ids import MerchantId
@@ -47,15 +47,17 @@ async def test_an_acquirer_gives_a_number_once_also_in_parallel(house: House) ->
 async def test_a_closed_merchant_is_seen_as_closed_at_once(house: House) -> None:
     merchant = await a_merchant(house.merchants)
     await house.merchants.get(merchant.id)
-    closed = await house.merchants.close(merchant.id)
+    closed = await house.merchants.set_state(merchant.id, MerchantState.CLOSED, BY_HAND)
     assert closed.state is MerchantState.CLOSED
     assert await house.merchants.get(merchant.id) == closed
 
 
 async def test_unknown_merchants_are_refused(house: House) -> None:
-    for attempt in (house.merchants.get, house.merchants.close):
-        with pytest.raises(MerchantNotFound):
-            await attempt(MerchantId(house.new_id()))
+    nobody = MerchantId(house.new_id())
+    with pytest.raises(MerchantNotFound):
+        await house.merchants.get(nobody)
+    with pytest.raises(MerchantNotFound):
+        await house.merchants.set_state(nobody, MerchantState.CLOSED, BY_HAND)
 
 
 async def test_merchants_are_listed_newest_first(house: House) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from litestar import Litestar, Request, post
-from tests.factories.sandbox import HOST, a_till
+from tests.factories.sandbox import FREE_PORTS, HOST, a_request, a_till
 from tests.factories.waiting import eventually
 
 from obverse.kit.clock import Clock
@@ -15,13 +15,10 @@ from obverse.kit.errors import CannotStart
 from obverse.kit.http_server import HttpServer
 from obverse.kit.secret import Secret
 from obverse.sandbox import Sandbox, SandboxSettings
+from obverse.sandbox.card_company.model import Item
 from obverse.sandbox.listener import Caller, Listener
 from obverse.sandbox.trace import Entry
 from obverse.sandbox.wire import Frame, answer_to
-
-FREE_PORTS = SandboxSettings(
-    clearing_house_port=0, card_company_port=0, mall_port=0, credit_bureau_port=0, control_port=0
-)
 
 Calls = list[tuple[str, str, dict[str, Any]]]
 
@@ -298,6 +295,8 @@ async def test_a_taken_port_leaves_nothing_listening(sandbox: Sandbox) -> None:
     taken = SandboxSettings(
         clearing_house_port=0,
         card_company_port=0,
+        card_company_files_port=0,
+        bank_port=0,
         mall_port=0,
         credit_bureau_port=0,
         control_port=sandbox.control.port,
@@ -308,3 +307,20 @@ async def test_a_taken_port_leaves_nothing_listening(sandbox: Sandbox) -> None:
     with pytest.raises(httpx.ConnectError):
         async with httpx.AsyncClient() as client:
             await client.get(f"http://{HOST}:{second.mall.port}/")
+
+
+async def test_a_cardholder_sees_and_pays_the_bill(sandbox: Sandbox, control: httpx.AsyncClient) -> None:
+    card = (await control.get("/cards")).json()["data"][0]
+    path = f"/cards/{card['billing_account']}/bill"
+    book = sandbox.card_company.book
+    real = next(each for each in book.cards if each.billing_account == card["billing_account"])
+    request = a_request(number=real.number.reveal(), expiry=real.expiry, amount_minor=30_000)
+    approval = book.authorize(request).approval_code
+    item = Item(2, real.number.reveal(), False, 30_000, "410", approval or "", "1" * 23, "A shop", True)
+    assert book.present(item) is None
+    bill = (await control.get(path)).json()
+    assert (bill["total"], bill["owed"], bill["lines"][0]["merchant"]) == (30_000, 30_000, "A shop")
+    assert (await control.post(f"{path}/pay", json={"amount": 40_000})).status_code == 400
+    assert (await control.post(f"{path}/pay", json={"amount": 10_000})).json()["owed"] == 20_000
+    assert (await control.post(f"{path}/pay", json={})).json()["owed"] == 0
+    assert (await control.get("/cards/BA1/bill")).status_code == 404

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Any, Final
 
 from obverse.access.model import Scope
@@ -30,7 +31,13 @@ Answers = Callable[[str], Any]
 async def _platform(_: Mapping[str, Any]) -> AsyncIterator[Answers]:
     async with Platform(Settings.load()) as platform:
         spare_the_collector()
-        _tell({"rest_url": platform.rest_url, "acquirer_port": platform.acquirer.port})
+        _tell(
+            {
+                "rest_url": platform.rest_url,
+                "acquirer_port": platform.acquirer.port,
+                "clock_offset_seconds": platform.clock.offset // timedelta(seconds=1),
+            }
+        )
 
         async def answer(question: str) -> None:
             if question == NEW_KEY:

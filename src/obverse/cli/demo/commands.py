@@ -65,6 +65,11 @@ async def sandbox(settings: Settings) -> int:
         acquirer_host=settings.acquirer_host,
         acquirer_port=settings.acquirer_port,
         provider_bin=settings.bin,
+        provider_bank=settings.bank_code,
+        provider_account=settings.bank_account,
+        provider_holder=settings.bank_account_holder,
+        currency=settings.currency,
+        time_zone=settings.time_zone,
     )
     Console().print(f"Clearing house on port {partners.clearing_house_port}. Ctrl-C stops the sandbox.")
     with suppress(asyncio.CancelledError):

@@ -18,6 +18,8 @@ _MERCHANTS: Final = (
     ("Corner Shop", "5411", "SHOP", ("TILL0001", "TILL0002")),
     ("Station Kiosk", "5994", "KIOSK", ("TILL0001",)),
 )
+FEE_PLAN: Final = {"basis_points": 250, "fixed": 0}
+"""What merchants of the demo pay: 2.5 % of each capture."""
 _TIMEOUT_S: Final = 30.0
 
 
@@ -70,14 +72,28 @@ async def _merchant(
         "merchant_no": f"{kind}-{mark}",
         "terminals": terminals,
     }
-    merchant = await _ask(rest, "POST", "/v1/merchants", identity)
+    account = f"{secrets.randbelow(10**12):012d}"
+    terms = {
+        "fee_plan": FEE_PLAN,
+        "payout": {"account": {"bank_code": "004", "number": account, "holder": name}},
+    }
+    merchant = await _ask(rest, "POST", "/v1/merchants", identity | terms)
     key = await _ask(
         rest,
         "POST",
         "/v1/api_keys",
-        {"name": f"{name}'s own", "scopes": ["payments"], "merchant": merchant["id"]},
+        {
+            "name": f"{name}'s own",
+            "scopes": ["payments", "reports", "webhooks"],
+            "merchant": merchant["id"],
+        },
     )
-    return MerchantPlace(id=merchant["id"], api_key=key["token"], **identity)  # type: ignore[arg-type]
+    return MerchantPlace(
+        id=merchant["id"],
+        api_key=key["token"],
+        bank_account=account,
+        **identity,  # type: ignore[arg-type]
+    )
 
 
 async def _member(rest: httpx.AsyncClient, control: httpx.AsyncClient, *, credit: bool) -> MemberPlace:

@@ -15,7 +15,8 @@ from obverse.kit.secret import Secret
 from obverse.kit.settings import Settings
 
 HOST: Final = "127.0.0.1"
-_ANY_PORTS: Final = dict.fromkeys(("card_company_port", "mall_port", "credit_bureau_port", "control_port"), 0)
+_PARTNERS: Final = "card_company", "card_company_files", "mall", "credit_bureau", "bank", "control"
+_ANY_PORTS: Final = {f"{name}_port": 0 for name in _PARTNERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ async def standing(settings: Settings, *, free_ports: bool = False) -> AsyncIter
         "acquirer_host": settings.acquirer_host,
         "acquirer_port": settings.acquirer_port,
         "clearing_house_port": settings.card_company_port,
+        "provider_bank": settings.bank_code,
+        "provider_account": settings.bank_account,
+        "provider_holder": settings.bank_account_holder,
+        "currency": settings.currency,
+        "time_zone": settings.time_zone,
         "clearing_house_timeout_s": settings.off_us_timeout_ms / 1000 + 2,
     }
     async with AsyncExitStack() as stack:
@@ -59,7 +65,10 @@ async def standing(settings: Settings, *, free_ports: bool = False) -> AsyncIter
         environment = _environment(settings) | {
             "OBVERSE_CARD_COMPANY_HOST": HOST,
             "OBVERSE_CARD_COMPANY_PORT": str(at["clearing_house"]),
+            "OBVERSE_CARD_COMPANY_FILES_URL": f"http://{HOST}:{at['card_company_files']}",
+            "OBVERSE_BANK_URL": f"http://{HOST}:{at['bank']}",
             "OBVERSE_CREDIT_BUREAU_URL": f"http://{HOST}:{at['credit_bureau']}",
+            "OBVERSE_WEBHOOKS_TO_PRIVATE_ADDRESSES": "true",
         }
         platform = Child("platform", logs / "platform.log", settings=environment)
         told = (await stack.enter_async_context(platform)).told
@@ -72,25 +81,32 @@ async def standing(settings: Settings, *, free_ports: bool = False) -> AsyncIter
             mall_url=f"http://{HOST}:{at['mall']}",
             control_url=f"http://{HOST}:{at['control']}",
         )
-        await _introduce(found)
+        await _introduce(found, told["clock_offset_seconds"])
         yield found
 
 
-async def _introduce(found: Standing) -> None:
-    """Tell the clearing house where the acquirer door is: with free ports nobody knew before."""
+async def _introduce(found: Standing, offset_seconds: int) -> None:
+    """Tell the partners what they could not know: where the acquirer door is, and the platform's time.
+
+    An earlier start may have moved the platform's clock, which its database remembers.
+    """
     host, port = found.acquirer
     async with httpx.AsyncClient(base_url=found.control_url, trust_env=False) as client:
         (await client.put("/provider", json={"host": host, "port": port})).raise_for_status()
+        (await client.put("/clock", json={"offset_seconds": offset_seconds})).raise_for_status()
 
 
 def _environment(settings: Settings) -> dict[str, str]:
     """What was set, by whatever means, as the variables that a child reads it from."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return {
-        f"OBVERSE_{name.upper()}": value.reveal() if isinstance(value, Secret) else str(value)
-        for name, value in given.items()
-        if value is not None
-    }
+    return {f"OBVERSE_{name.upper()}": _written(value) for name, value in given.items() if value is not None}
+
+
+def _written(value: object) -> str:
+    """A setting as the environment has it."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _log_folder(data_dir: Path) -> Path:

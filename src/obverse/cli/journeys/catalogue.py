@@ -3,6 +3,8 @@
 from typing import Final
 
 from obverse.cli.journeys.card_company_as_provider import CardCompanyAsProvider, NoClearingHouse
+from obverse.cli.journeys.dispute import Dispute
+from obverse.cli.journeys.draw import DrawToBank
 from obverse.cli.journeys.hand_over import HandOver
 from obverse.cli.journeys.independent_provider import IndependentProvider
 from obverse.cli.journeys.running import Journey
@@ -14,4 +16,6 @@ JOURNEYS: Final[tuple[type[Journey], ...]] = (
     ShopTill,
     NoClearingHouse,
     HandOver,
+    DrawToBank,
+    Dispute,
 )

@@ -1,8 +1,23 @@
-"""OT-J1: the provider is independent of the card company; an online mall; a clearing house in between."""
+"""OT-J1: the provider is independent of the card company; an online mall; a clearing house in between.
+
+From registration until everybody is paid: the mall by the provider, the provider by the card company, the
+card company by its cardholder.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from obverse.cli.journeys.money import (
+    all_is_zero_but_fees,
+    becomes_merchant,
+    claim_file,
+    day_is_settled,
+    fee_of,
+    nothing_is_left_to_reconcile,
+    payout_arrives,
+    send_claims,
+    signs_in_again,
+)
 from obverse.cli.journeys.people import (
     Member,
     books_balance,
@@ -28,6 +43,15 @@ class IndependentProvider(Journey):
     browser: Caller
     number: Number
     order: Mapping[str, Any]
+    mall: Caller
+    second: Number
+    sale: Mapping[str, Any]
+    statement: Mapping[str, Any]
+
+    @step("A mall applies to be a merchant; the operator approves it, and it fetches its first key")
+    async def mall_joins(self) -> None:
+        place = await becomes_merchant(self.world, "mall", "Hanbit Mall", "5732")
+        self.mall = self.world.person(place.name, place.api_key)
 
     @step("Mina registers with a real card of her card company")
     async def registers(self) -> None:
@@ -99,3 +123,61 @@ class IndependentProvider(Journey):
         third = await check_out(self.browser, self.number, 1_000)
         check("the third order", (third["status"], third["code"]), ("declined", "57"))
         await books_balance(self.world)
+
+    @step("She takes another number and pays 50,000 won, which this time the mall keeps")
+    async def pays_again(self) -> None:
+        self.second = await take_number(self.mina, amount_limit=50_000)
+        self.sale = await check_out(self.browser, self.second, 50_000)
+        check("the order", self.sale["status"], "paid")
+
+    @step("The mall claims: a wrong approval code is refused, the sale is paid, a second claim for it is not")
+    async def claims(self) -> None:
+        code = self.sale["approval_code"]
+        wrong = "ZZZZZZ" if code != "ZZZZZZ" else "YYYYYY"
+        content = claim_file(
+            ("guess", self.second, wrong, 50_000),
+            ("sale", self.second, code, 50_000),
+            ("again", self.second, code, 50_000),
+        )
+        for _ in range(2):  # the same file once more gets the same report, and pays nothing
+            report = (await send_claims(self.mall, content))["report"]
+            found = {bucket: counted["claims"] for bucket, counted in report.items() if counted["claims"]}
+            check("the report", found, {"captured": 1, "refused": 2})
+
+    @step("The business day ends: the mall is owed 50,000 won less the fee of 2.5 %")
+    async def day_ends(self) -> None:
+        self.statement = await day_is_settled(self.world, self.mall)
+        found = [self.statement[name] for name in ("captured", "refunded", "fees", "paid", "carried_forward")]
+        check("the statement", found, [50_000, 0, fee_of(50_000), 50_000 - fee_of(50_000), 0])
+
+    @step("On the next banking day the bank has paid the mall")
+    async def mall_is_paid(self) -> None:
+        await payout_arrives(self.world, self.mall, self.statement)
+        check("the mall's account", await self.world.bank_balance(self.world.merchant("mall")), 48_750)
+
+    @step("Obverse has claimed the 50,000 won in a clearing file: the card company takes it and pays")
+    async def card_company_pays(self) -> None:
+        async def owed() -> object:
+            kinds = [line.kind for line in await self.world.books()]
+            return "card_company_receivable" in kinds or "suspense" in kinds
+
+        check("owed by the card company", await eventually(owed, False), False)
+        held, _ = await self.world.owed_to_card_company(self.real_card)
+        check("held on the real card", held, 0)
+
+    @step("Mina has seen it coming; her card company bills her 50,000 won, and she pays")
+    async def mina_is_billed(self) -> None:
+        self.mina = await signs_in_again(self.world, self.member)
+        coming = await self.mina.get(f"/v1/members/{self.member.id}/card_company_charges")
+        check(
+            "what she saw", [(c["direction"], c["amount"]) for c in coming.body["data"]], [("debit", 50_000)]
+        )
+        bill = await self.world.bill_of_card_company(self.real_card)
+        check("her card company's bill", (bill["total"], bill["owed"]), (50_000, 50_000))
+        check("paid", (await self.world.pay_bill_of_card_company(self.real_card))["owed"], 0)
+
+    @step("Everybody is paid: every account is at zero but for the fee, and nothing is left to reconcile")
+    async def all_is_zero(self) -> None:
+        await all_is_zero_but_fees(self.world, fee_of(50_000))
+        payment = await only_payment(self.mina, self.second.card)
+        await nothing_is_left_to_reconcile(self.world, payment["id"], self.world.merchant("mall").id)

@@ -21,6 +21,8 @@ class MerchantPlace:
     merchant_no: str
     terminals: Sequence[str]
     api_key: str
+    bank_account: str = ""
+    """Its account number at the sandbox bank."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,9 @@ class Printer:
                 soft_wrap=True,
             )
         if report.books:
-            self._console.print(f"    [magenta]{'ledger':>14}[/magenta]  {_told(report)}", highlight=False)
+            self._console.print(
+                f"    [magenta]{'ledger':>14}[/magenta]  {_told(report)}", highlight=False, soft_wrap=True
+            )
         if report.problem is not None:
             self.failed += 1
             self._console.print(f"    [red]{escape(report.problem)}[/red]", highlight=False)

@@ -4,9 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
 from random import Random
 from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -17,6 +20,8 @@ from obverse.kit.secret import Secret
 from obverse.sandbox.terminal import Shop, Till
 
 TIMEOUT_S: Final = 20.0
+_ZONE: Final = ZoneInfo("Asia/Seoul")
+_MORNING: Final = time_of_day(9)
 EVENTUALLY_S: Final = 20.0
 """How long a durable job may take to be done: reversals go out in the background."""
 
@@ -61,6 +66,12 @@ class Caller:
         self._http, self._name, self._callee, self._narration = http, name, callee, narration
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
+    def untold(self) -> "Caller":
+        """The same caller without anybody telling of it: for questions asked again and again."""
+        silent = Caller(self._http, self._name, self._callee, None)
+        silent._headers = self._headers
+        return silent
+
     async def get(self, path: str) -> Answer:
         return await self._call("GET", path, None, {})
 
@@ -73,12 +84,22 @@ class Caller:
         """POST; `key` is the Idempotency-Key."""
         return await self._call("POST", path, body, {"Idempotency-Key": key} if key else {})
 
+    async def send_file(self, path: str, content: str, media_type: str = "text/csv") -> Answer:
+        """POST a file as it is."""
+        return await self._call("POST", path, None, {"Content-Type": media_type}, content.encode())
+
     async def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
     ) -> Answer:
         if self._narration is not None:
             self._narration.call(self._name, self._callee, f"{method} {path}", body or {})
-        response = await self._http.request(method, path, json=body, headers={**self._headers, **headers})
+        sent: dict[str, Any] = {"json": body} if content is None else {"content": content}
+        response = await self._http.request(method, path, headers={**self._headers, **headers}, **sent)
         answer = Answer(response.status_code, response.json() if response.content else {})
         if self._narration is not None:
             self._narration.answer(self._callee, self._name, answer.status, answer.body)
@@ -91,6 +112,7 @@ class World:
     def __init__(self, places: Places, clock: Clock, rng: Random) -> None:
         self.places, self.rng = places, rng
         self._clock = clock
+        self._opened: dict[str, MerchantPlace] = {}
         self._narration = Narration(clock)
         self._stack = AsyncExitStack()
         self._heard = 0
@@ -99,12 +121,16 @@ class World:
         self._rest = await self._client(self.places.rest_url)
         self._mall = await self._client(self.places.mall_url)
         self._control = Caller(await self._client(self.places.control_url), "", "", None)
+        # Earlier journeys may have moved the partners' time; whoever stands at a till lives in it too.
+        self._clock.move_to(timedelta(seconds=(await self._control.get("/clock")).body["offset_seconds"]))
         self.operator = Caller(self._rest, "Operator", "Obverse", self._narration, self.places.api_key)
         await self.told()  # what was said before is no part of this journey
         self._books_before = await self._trial_balance()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if "mall" in self._opened:
+            await self._open_mall(self.places.merchants[0])
         await self._stack.aclose()
 
     def person(self, name: str, token: str = "") -> Caller:
@@ -117,7 +143,21 @@ class World:
 
     def merchant(self, role: str) -> MerchantPlace:
         """One of the demo merchants: `mall`, `shop` or `kiosk`, in this order in the demo file."""
-        return self.places.merchants[("mall", "shop", "kiosk").index(role)]
+        return self._opened.get(role) or self.places.merchants[("mall", "shop", "kiosk").index(role)]
+
+    async def open_for_business(self, role: str, merchant: MerchantPlace) -> None:
+        """Let this merchant stand in one of the demo merchants' places until the journey is over."""
+        self._opened[role] = merchant
+        if role == "mall":
+            await self._open_mall(merchant)
+        await self._control.put("/bank/accounts", bank_account_of(merchant))
+
+    async def _open_mall(self, merchant: MerchantPlace) -> None:
+        shown = asdict(merchant)
+        names = ("acquirer_id", "merchant_no", "name", "category", "api_key")
+        form = {name: shown[name] for name in names}
+        form |= {"terminal": merchant.terminals[0], "rest_url": self.places.rest_url}
+        check_status(await self._control.put("/mall", form))
 
     def till(self, role: str) -> Till:
         """A till of this merchant, connected to the clearing house."""
@@ -140,6 +180,50 @@ class World:
         statement = (await self._control.get(f"/cards/{card.billing_account}/statement")).body
         return statement["held"], statement["released"]
 
+    async def bill_of_card_company(self, card: LinkedCard) -> Mapping[str, Any]:
+        """What the card company bills its own cardholder."""
+        return (await self._control.get(f"/cards/{card.billing_account}/bill")).body
+
+    async def pay_bill_of_card_company(self, card: LinkedCard) -> Mapping[str, Any]:
+        return (await self._control.post(f"/cards/{card.billing_account}/bill/pay", {})).body
+
+    async def bank_balance(self, merchant: MerchantPlace) -> int:
+        """What lies in this merchant's bank account."""
+        return await self.balance_of(merchant.bank_account)
+
+    async def balance_of(self, number: str) -> int:
+        """What lies in the bank account with this number."""
+        accounts = (await self._control.get("/bank/accounts")).body["data"]
+        return sum(account["balance"] for account in accounts if account["number"] == number)
+
+    async def pay_by_bank(self, holder: str, amount: int, reference: str) -> None:
+        """Somebody pays the provider from a bank account of their own."""
+        payer = {"bank_code": "088", "number": f"{self.rng.randrange(10**11, 10**12)}", "holder": holder}
+        paid = await self._control.post(
+            "/bank/transfers", {"payer": payer, "amount": amount, "reference": reference}
+        )
+        check_status(paid)
+
+    # time ----------------------------------------------------------------------------------------------
+
+    def today(self) -> date:
+        """The programme's date."""
+        return self._clock.now().astimezone(_ZONE).date()
+
+    async def wait_until(self, day: date) -> None:
+        """Let time pass until nine in the morning of that day, for the platform and all partners."""
+        morning = datetime.combine(day, _MORNING, _ZONE)
+        seconds = (morning - self._clock.now()) // timedelta(seconds=1)
+        if seconds <= 0:
+            return
+        quiet = Caller(self._rest, "", "", None, self.places.api_key)
+        check_status(await quiet.post("/v1/simulate/advance_clock", {"seconds": seconds}))
+        self._clock.move_to(self._clock.offset + timedelta(seconds=seconds))
+        await self._control.put("/clock", {"offset_seconds": self._clock.offset // timedelta(seconds=1)})
+
+    async def wait_until_tomorrow(self) -> None:
+        await self.wait_until(self.today() + timedelta(days=1))
+
     async def told(self) -> Sequence[Line]:
         """Everything that was said since the last time, by whomever."""
         answer = await self._control.get(f"/messages?after={self._heard}")
@@ -150,7 +234,7 @@ class World:
         return self._narration.take()
 
     async def books(self) -> Sequence[BookLine]:
-        """What this journey has left in the ledger so far, by kind of account; all that is zero is left out."""
+        """What this journey has left in the ledger so far, by kind of account, without what is at zero."""
         now = await self._trial_balance()
         lines = []
         for kind in sorted(now):
@@ -180,6 +264,17 @@ class World:
     async def _client(self, url: str) -> httpx.AsyncClient:
         client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False)
         return await self._stack.enter_async_context(client)
+
+
+def bank_account_of(merchant: MerchantPlace) -> dict[str, Any]:
+    """Where this merchant is paid."""
+    return {"bank_code": "004", "number": merchant.bank_account, "holder": merchant.name}
+
+
+def check_status(answer: Answer) -> None:
+    """Raise where one of the stage hands, who tell nothing, was refused."""
+    if answer.status >= 400:
+        raise ConnectionError(f"{answer.status}: {answer.body.get('detail')}")
 
 
 async def eventually(ask: Callable[[], Awaitable[object]], expected: object) -> object:

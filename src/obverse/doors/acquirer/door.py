@@ -11,7 +11,7 @@ import structlog
 from obverse.doors.acquirer.connection import Connection
 from obverse.doors.acquirer.limits import Limits
 from obverse.doors.acquirer.payments import Payments
-from obverse.doors.acquirer.ports import MerchantDirectory, PaymentEngine
+from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine
 from obverse.kit.errors import CannotStart
 
 log = structlog.get_logger(__name__)
@@ -26,12 +26,13 @@ class AcquirerDoor:
     def __init__(
         self,
         engine: PaymentEngine,
+        claims: ClaimDesk,
         merchants: MerchantDirectory,
         *,
         now: Callable[[], datetime],
         limits: Limits | None = None,
     ) -> None:
-        self._payments = Payments(engine, merchants, now)
+        self._payments = Payments(engine, claims, merchants, now)
         self._limits = limits or Limits()
         self._connections: set[Connection] = set()
         self._all_gone = asyncio.Event()

@@ -7,10 +7,13 @@ import structlog
 
 from obverse.authorization.errors import NothingToRelease
 from obverse.authorization.model import Authorization, AuthorizationRequest, Status
-from obverse.doors.acquirer.ports import MerchantDirectory, PaymentEngine
+from obverse.clearing.claims import Attempt, ClaimKind, Road
+from obverse.doors.acquirer.batches import reconcile, upload
+from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine
 from obverse.kit.errors import ObverseError, Unavailable
 from obverse.merchants.model import Merchant
 from obverse.networks.iso8583 import response_codes
+from obverse.networks.iso8583.batches import ReconciliationMessage, UploadMessage
 from obverse.networks.iso8583.messages import (
     CaptureMessage,
     NetworkMessage,
@@ -25,7 +28,9 @@ _NETWORK_CODES = frozenset({"001", "002", "301"})
 
 log = structlog.get_logger(__name__)
 
-Business = PaymentMessage | CaptureMessage | RefundMessage | ReversalMessage
+Business = (
+    PaymentMessage | CaptureMessage | RefundMessage | ReversalMessage | UploadMessage | ReconciliationMessage
+)
 """What needs the engine to be answered."""
 
 
@@ -40,9 +45,14 @@ class Payments:
     """Answers one business message at a time; any number may be under way."""
 
     def __init__(
-        self, engine: PaymentEngine, merchants: MerchantDirectory, now: Callable[[], datetime]
+        self,
+        engine: PaymentEngine,
+        claims: ClaimDesk,
+        merchants: MerchantDirectory,
+        now: Callable[[], datetime],
     ) -> None:
         self._engine = engine
+        self._claims = claims
         self._merchants = merchants
         self._now = now
 
@@ -59,7 +69,12 @@ class Payments:
                 return await self._reverse(message, arrived)
             if isinstance(message, RefundMessage):
                 return await self._refund(message, arrived)
-            return await self._capture(message, arrived)
+            if isinstance(message, CaptureMessage):
+                return await self._capture(message, arrived)
+            merchant = await self._merchant(message.acquirer, message.merchant_no, message.terminal)
+            if isinstance(message, UploadMessage):
+                return await upload(message, merchant, self._claims)
+            return await reconcile(message, merchant, self._claims)
         except Unavailable:
             return self.give_up(message, arrived)
         except ObverseError as error:
@@ -100,20 +115,24 @@ class Payments:
         return answer(message.fields, code, authorization.approval_code if approved else None)
 
     async def _capture(self, message: CaptureMessage, arrived: datetime) -> bytes:
-        key = message.original.request_key(arrived)
-        authorization = await self._engine.capture_by_key(
-            key, message.number, message.amount.amount_minor, key=message.origin.request_key(arrived)
-        )
-        return answer(message.fields, response_codes.of_payment(authorization))
+        payment, amount_minor = message.original.request_key(arrived), message.amount.amount_minor
+        key = message.origin.request_key(arrived)
+        try:
+            captured = await self._engine.capture_by_key(payment, message.number, amount_minor, key=key)
+        except ObverseError as refused:
+            await self._claims.note(_attempt(message, ClaimKind.CAPTURE, key), refused)
+            raise
+        return answer(message.fields, response_codes.of_payment(captured))
 
     async def _refund(self, message: RefundMessage, arrived: datetime) -> bytes:
-        authorization = await self._engine.refund_by_key(
-            message.original.request_key(arrived),
-            message.number,
-            message.amount.amount_minor,
-            key=message.origin.request_key(arrived),
-        )
-        return answer(message.fields, response_codes.of_payment(authorization))
+        payment, amount_minor = message.original.request_key(arrived), message.amount.amount_minor
+        key = message.origin.request_key(arrived)
+        try:
+            refunded = await self._engine.refund_by_key(payment, message.number, amount_minor, key=key)
+        except ObverseError as refused:
+            await self._claims.note(_attempt(message, ClaimKind.REFUND, key), refused)
+            raise
+        return answer(message.fields, response_codes.of_payment(refunded))
 
     async def _reverse(self, message: ReversalMessage, arrived: datetime) -> bytes:
         if message.kept_minor:
@@ -144,6 +163,21 @@ class Payments:
         """The merchant, if this terminal is one of its own; a stranger's terminal is no merchant of ours."""
         merchant = await self._merchants.find(acquirer, merchant_no)
         return merchant if merchant is not None and terminal in merchant.terminals else None
+
+
+def _attempt(message: CaptureMessage | RefundMessage, kind: ClaimKind, key: str) -> Attempt:
+    """What an operator is to see of a completion or refund that was refused."""
+    return Attempt(
+        road=Road.ISO8583,
+        kind=kind,
+        request_key=key,
+        amount_minor=message.amount.amount_minor,
+        currency=message.amount.currency,
+        terminal=message.origin.terminal,
+        reference=message.origin.rrn or None,
+        last_four=message.number.reveal()[-4:],
+        final=True,
+    )
 
 
 def _of_reversal(authorization: Authorization) -> str:

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Protocol
 
 from obverse.authorization.model import Authorization, AuthorizationRequest
+from obverse.clearing.claims import Attempt, BatchTotals, Claim, TerminalBatch, Verdict
+from obverse.kit.errors import ObverseError
 from obverse.kit.ids import MerchantId
 from obverse.kit.money import Money
 from obverse.kit.secret import Secret
@@ -63,6 +65,22 @@ class PaymentEngine(Protocol):
 
         Returns at once and never raises.
         """
+        ...
+
+
+class ClaimDesk(Protocol):
+    """Claims, as a terminal's requests need them. Every method may raise `Unavailable`."""
+
+    async def upload(self, claim: Claim, batch: TerminalBatch) -> Verdict:
+        """Have one claim of a batch paid; the same claim again has the same answer."""
+        ...
+
+    async def close_batch(self, batch: TerminalBatch, stated: BatchTotals) -> bool:
+        """Whether the terminal's totals agree with what was paid; then the batch is closed."""
+        ...
+
+    async def note(self, attempt: Attempt, refused: ObverseError) -> None:
+        """Keep a completion that was refused, so that an operator sees it."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""API keys: make, list, revoke. A token is shown once, when it is made."""
+"""API keys: make, list, rotate, revoke. A token is shown once, when it is made."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from litestar import get, post
@@ -9,8 +9,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
+from obverse.access import ApiKeyNotFound
 from obverse.access.model import ApiKey, Scope
-from obverse.doors.rest.auth import Allow, caller_of
+from obverse.access.rules import OVERLAP_MAX
+from obverse.doors.rest.auth import Allow, AnyKey, caller_of
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.doors.rest.shapes import (
     After,
@@ -38,8 +40,14 @@ class NewApiKey(Body, frozen=True):
     merchant: Id | None = None
 
 
+class Rotation(Body, frozen=True):
+    """How long the old key goes on working beside the new one: 0 ends it at once."""
+
+    old_valid_for_seconds: Annotated[int, Meta(ge=0, le=int(OVERLAP_MAX.total_seconds()))]
+
+
 class ApiKeyView(View, frozen=True):
-    """`token` is filled in the answer that made the key, and never again."""
+    """`token` is filled in the answer that made the key, and never again; `ends` when it was rotated."""
 
     id: str
     object: str
@@ -50,6 +58,7 @@ class ApiKeyView(View, frozen=True):
     live: bool
     created: datetime
     revoked: datetime | None
+    ends: datetime | None
     token: str | None
 
 
@@ -86,6 +95,21 @@ async def revoke_api_key(request: HttpRequest, key_id: FromPath[str]) -> ApiKeyV
     return _view(await services(request).access.revoke(id_, within=scopes))
 
 
+@post("/v1/api_keys/{key_id:str}/rotate", before_request=AnyKey(), tags=["api keys"])
+async def rotate_api_key(request: HttpRequest, key_id: FromPath[str], data: JSONBody[Rotation]) -> ApiKeyView:
+    """Make a successor that may do the same, and let the old key run out. Once per key.
+
+    Every key may rotate itself; one with `merchants`, also others that may do no more than it may.
+    """
+    key = caller_of(request).key
+    id_ = ApiKeyId(from_text("key", key_id))
+    if key is None or (id_ != key.id and (key.merchant_id is not None or Scope.MERCHANTS not in key.scopes)):
+        raise ApiKeyNotFound
+    overlap = timedelta(seconds=data.old_valid_for_seconds)
+    fresh, token = await services(request).access.rotate(id_, overlap, within=key.scopes)
+    return _view(fresh, token.reveal())
+
+
 def _view(key: ApiKey, token: str | None = None) -> ApiKeyView:
     return ApiKeyView(
         id=to_text("key", key.id),
@@ -97,8 +121,9 @@ def _view(key: ApiKey, token: str | None = None) -> ApiKeyView:
         live=key.live,
         created=key.created_at,
         revoked=key.revoked_at,
+        ends=key.ends_at,
         token=token,
     )
 
 
-ROUTES: Final[list[HTTPRouteHandler]] = [create_api_key, list_api_keys, revoke_api_key]
+ROUTES: Final[list[HTTPRouteHandler]] = [create_api_key, list_api_keys, revoke_api_key, rotate_api_key]

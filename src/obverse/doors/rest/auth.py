@@ -14,8 +14,9 @@ from obverse.doors.rest.errors import Unauthenticated
 from obverse.doors.rest.request import raw_header
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.kit.errors import InvalidRequest, NotPermitted, ObverseError
-from obverse.kit.ids import MemberId, MerchantId
+from obverse.kit.ids import MemberId, MerchantId, to_text
 from obverse.kit.secret import Secret
+from obverse.merchants import Application, ApplicationNotFound
 
 IDEMPOTENCY_KEY_MAX: Final = 255
 _BEARER: Final = b"bearer "
@@ -43,6 +44,14 @@ class Caller:
         """Whether declines are explained to this caller rule by rule (PF-11)."""
         key = self.key
         return key is None or (key.merchant_id is None and Scope.OPERATE in key.scopes)
+
+    @property
+    def actor(self) -> str:
+        """Who answers for a decision, as the audit log tells it."""
+        if self.member_id is not None:
+            return to_text("mem", self.member_id)
+        assert self.key is not None
+        return to_text("key", self.key.id)
 
     def request_key(self, request: HttpRequest) -> str | None:
         """The `Idempotency-Key` of this request, made unique among all callers; None when there is none."""
@@ -95,6 +104,23 @@ class Allow:
         return Caller(key.id.hex, key=key)
 
 
+class AnyKey(Allow):
+    """Lets in every API key, whatever its scopes; which objects it reaches is for the route to say."""
+
+    def _key(self, key: ApiKey) -> Caller:
+        return Caller(key.id.hex, key=key)
+
+
+class Applicant:
+    """For the applicant's routes: whoever holds an application's token, and nobody else."""
+
+    async def __call__(self, request: HttpRequest) -> None:
+        try:
+            request.scope["auth"] = await services(request).applications.of_token(bearer(request))
+        except ApplicationNotFound:
+            raise Unauthenticated from None
+
+
 class Holder:
     """For the recipient's routes: whoever holds a claimed card's token, and nobody else."""
 
@@ -131,3 +157,9 @@ def caller_of(request: HttpRequest) -> Caller:
     """Who was let in."""
     caller: Caller = request.scope["auth"]
     return caller
+
+
+def application_of(request: HttpRequest) -> Application:
+    """The application of the applicant who was let in."""
+    application: Application = request.scope["auth"]
+    return application

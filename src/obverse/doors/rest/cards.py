@@ -98,10 +98,14 @@ class FundingView(View, frozen=True):
 
 
 class ShownState(StrEnum):
-    """How a card stands, in one word: `used` is an active card with no use left."""
+    """How a card stands, in one word: `used` is an active card with no use left.
+
+    `drawn` is all that its giver learns of a card that was drawn to a bank account (OT-8).
+    """
 
     ACTIVE = "active"
     USED = "used"
+    DRAWN = "drawn"
     SUSPENDED = "suspended"
     CLOSED = "closed"
 
@@ -163,17 +167,20 @@ async def list_cards(
     request: HttpRequest, limit: Limit = 20, after: After = None, member: FromQuery[str | None] = None
 ) -> ListView[CardView]:
     """A member's cards, newest first."""
-    caller = caller_of(request)
+    caller, joined = caller_of(request), services(request)
     member_id = member_named(caller, member)
-    page = await services(request).cards.list(member_id, page_request("card", limit, after))
-    return list_view("card", page, lambda card: card_view(card, _viewer(caller)))
+    page = await joined.cards.list(member_id, page_request("card", limit, after))
+    drawn = await _drawn(joined, caller, page.items)
+    return list_view("card", page, lambda card: card_view(card, _viewer(caller), drawn=card.id in drawn))
 
 
 @get("/v1/cards/{card_id:str}", before_request=_OWNERS, tags=["cards"])
 async def get_card(request: HttpRequest, card_id: FromPath[str]) -> CardView:
     """One card, without its number."""
-    caller = caller_of(request)
-    return card_view(await own_card(services(request), caller, card_id), _viewer(caller))
+    caller, joined = caller_of(request), services(request)
+    card = await own_card(joined, caller, card_id)
+    drawn = await _drawn(joined, caller, [card])
+    return card_view(card, _viewer(caller), drawn=card.id in drawn)
 
 
 @post("/v1/cards/{card_id:str}/reveal", before_request=_HOLDING_MEMBERS, status_code=200, tags=["cards"])
@@ -285,7 +292,15 @@ def _viewer(caller: Caller) -> Viewer:
     return Viewer.MEMBER if caller.member_id is not None else Viewer.OPERATOR
 
 
-def card_view(card: Card, viewer: Viewer) -> CardView:
+async def _drawn(joined: Services, caller: Caller, cards: Sequence[Card]) -> set[CardId]:
+    """Those of a giver's cards of which something was drawn. Others are not told in this word."""
+    if caller.member_id is None:
+        return set()
+    given = [card.id for card in cards if card.held_by is HeldBy.RECIPIENT]
+    return await joined.draws.drawn(given) if given else set()
+
+
+def card_view(card: Card, viewer: Viewer, *, drawn: bool = False) -> CardView:
     """The card as this viewer may see it; the recipient of a card learns nothing of its member (OT-8)."""
     seen = sight(card, viewer)
     year, month = face_date(face_expiry(card.created_at))
@@ -294,7 +309,7 @@ def card_view(card: Card, viewer: Viewer) -> CardView:
         id=to_text("card", card.id),
         object="card",
         kind=card.kind,
-        state=_shown_state(card),
+        state=ShownState.DRAWN if drawn else _shown_state(card),
         member=to_text("mem", card.member_id) if seen.owner else None,
         bin=card.bin,
         last_four=None if given_away else card.last_four,

@@ -10,12 +10,16 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from obverse.authorization import Authorization, Status
 from obverse.cards import Card, Viewer
 from obverse.doors.rest.auth import Everyone, Holder
 from obverse.doors.rest.cards import CardFaceView, CardView, card_view, face_view
-from obverse.doors.rest.services import HttpRequest, services
-from obverse.doors.rest.shapes import Body, View
+from obverse.doors.rest.payment_views import AuthorizationView, authorization_view
+from obverse.doors.rest.services import HttpRequest, Services, services
+from obverse.doors.rest.shapes import After, Body, Limit, ListView, View, list_view, page_request
+from obverse.kit.paging import Page
 from obverse.kit.secret import Secret
+from obverse.merchants import Merchant
 
 
 class NewClaim(Body, frozen=True):
@@ -40,19 +44,44 @@ async def create_claim(request: HttpRequest, data: JSONBody[NewClaim]) -> ClaimV
 @get("/v1/claims/current", before_request=Holder(), tags=["claims"])
 async def get_claim(request: HttpRequest) -> CardView:
     """The card that this holder token stands for."""
-    return card_view(_card_of(request), Viewer.RECIPIENT)
+    return card_view(card_held(request), Viewer.RECIPIENT)
 
 
 @post("/v1/claims/current/reveal", before_request=Holder(), status_code=200, tags=["claims"])
 async def reveal_claim(request: HttpRequest) -> CardFaceView:
     """Number, expiry and CVV, for the recipient."""
-    card = _card_of(request)
+    card = card_held(request)
     return face_view(card, services(request).cards.reveal(card, Viewer.RECIPIENT))
 
 
-def _card_of(request: HttpRequest) -> Card:
+@get("/v1/claims/current/payments", before_request=Holder(), tags=["claims"])
+async def list_claim_payments(
+    request: HttpRequest, limit: Limit = 20, after: After = None
+) -> ListView[AuthorizationView]:
+    """What the card has paid for, newest first, so that its holder can name what they dispute."""
+    joined, card = services(request), card_held(request)
+    page = await joined.engine.list(
+        page_request("auth", limit, after), card_id=card.id, status=Status.APPROVED
+    )
+    # Checks for nothing may be the giver's, from before the card was handed over.
+    paid = [payment for payment in page.items if payment.amount.amount_minor > 0]
+    shown = {
+        payment.id: authorization_view(payment, await merchant_paid(joined, payment), reasons=False)
+        for payment in paid
+    }
+    return list_view("auth", Page(paid, page.next_after), lambda payment: shown[payment.id])
+
+
+async def merchant_paid(joined: Services, payment: Authorization) -> Merchant | None:
+    """Whom a payment went to."""
+    merchant_id = payment.merchant_id
+    return await joined.merchants.get(merchant_id) if merchant_id is not None else None
+
+
+def card_held(request: HttpRequest) -> Card:
+    """The card whose holder is calling."""
     card: Card = request.scope["auth"]
     return card
 
 
-ROUTES: Final[list[HTTPRouteHandler]] = [create_claim, get_claim, reveal_claim]
+ROUTES: Final[list[HTTPRouteHandler]] = [create_claim, get_claim, reveal_claim, list_claim_payments]

@@ -38,6 +38,7 @@ FOR_MERCHANTS: Final[dict[Decline, DeclineView]] = {
     Decline.WRONG_CATEGORY: _NOT_ACCEPTED,
     Decline.WRONG_CURRENCY: _NOT_ACCEPTED,
     Decline.FUNDING_INACTIVE: _NOT_ACCEPTED,
+    Decline.NOT_ACCEPTED_HERE: _NOT_ACCEPTED,
     Decline.PER_PAYMENT_LIMIT: _NOT_APPROVED,
     Decline.AMOUNT_LIMIT: _NOT_APPROVED,
     Decline.INSUFFICIENT_FUNDS: _NOT_APPROVED,
@@ -69,6 +70,7 @@ FOR_MEMBERS: Final[dict[Decline, DeclineView]] = {
         Decline.CARD_COMPANY_DECLINED: "The card company declined.",
         Decline.CARD_COMPANY_UNAVAILABLE: "The card company could not be reached.",
         Decline.CARD_COMPANY_LATE: "The card company did not answer in time.",
+        Decline.NOT_ACCEPTED_HERE: "The merchant does not take this kind of card.",
         Decline.REVERSED: "The payment was reversed.",
         Decline.KEY_REUSED: "The same key came with another payment.",
     }.items()

@@ -12,7 +12,7 @@ from obverse.doors.rest.auth import Everyone
 from obverse.doors.rest.errors import PROBLEMS
 from obverse.doors.rest.services import HttpRequest
 
-_METHODS: Final = ("get", "post", "delete")
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -31,8 +31,10 @@ nav { display: flex; flex-wrap: wrap; gap: .4rem 1.1rem; margin: 1.5rem 0; paddi
 details { border-bottom: 1px solid var(--line) }  details[open] { padding-bottom: 1rem }
 summary { cursor: pointer; padding: .55rem 0; display: flex; gap: .8rem; align-items: baseline }
 summary span { margin-left: auto; font-size: .9rem; opacity: .75; text-align: right }
-b.get, b.post, b.delete { font: 600 .75rem ui-monospace, monospace; min-width: 3.6rem; color: var(--accent) }
-b.post { color: light-dark(#8a4b08, #f0b35f) }  b.delete { color: light-dark(#a3262a, #ff8f8f) }
+b.get, b.post, b.put, b.patch, b.delete { color: var(--accent); font: 600 .75rem ui-monospace, monospace;
+  min-width: 3.6rem }
+b.post, b.put, b.patch { color: light-dark(#8a4b08, #f0b35f) }
+b.delete { color: light-dark(#a3262a, #ff8f8f) }
 table { border-collapse: collapse; width: 100%; font-size: .92rem }
 td, th { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top }  td:first-child { white-space: nowrap }  tr:target { background: #fc03 }

@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from obverse.doors.rest.tracing import request_id_of
 from obverse.kit.errors import ObverseError
 from obverse.members.rules import LOCK_OUT
+from obverse.merchants.rules import ORIGIN_WINDOW
 
 _log = structlog.get_logger("obverse.doors.rest")
 
@@ -43,7 +44,14 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     # merchants and keys
     "merchant_not_found": (404, "No such merchant"),
     "merchant_number_taken": (409, "Merchant number taken"),
+    "merchant_closed": (409, "Merchant is closed"),
+    "application_not_found": (404, "No such application"),
+    "application_decided": (409, "Decided before"),
+    "application_not_approved": (409, "Not approved"),
+    "first_key_fetched": (409, "First key fetched before"),
+    "too_many_applications": (429, "Too many applications"),
     "api_key_not_found": (404, "No such API key"),
+    "api_key_over": (409, "Key rotated or revoked before"),
     # cards
     "card_not_found": (404, "No such card"),
     "card_closed": (409, "Card is closed"),
@@ -58,18 +66,81 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "credit_line_exists": (409, "There is a credit line already"),
     "source_not_found": (404, "No such funding source"),
     "source_not_active": (409, "Funding source suspended"),
+    # bills
+    "bill_not_found": (404, "No such bill"),
+    "credit_line_not_found": (404, "No credit line"),
+    "month_not_over": (409, "Month not over"),
+    "month_passed": (409, "Month passed"),
     # payments
     "not_capturable": (409, "Nothing to capture"),
     "already_captured": (409, "Captured before"),
     "capture_too_large": (422, "More than was authorized"),
+    "authorization_expired": (409, "Authorization expired"),
+    "nothing_to_release": (409, "Nothing is held"),
+    "release_too_large": (422, "More than is held"),
+    "not_refundable": (409, "Nothing to refund"),
+    "refund_too_large": (422, "More than was captured"),
+    "not_disputed": (409, "No such dispute is open"),
+    # disputes
+    "dispute_not_found": (404, "No such dispute"),
+    "not_disputable": (409, "Nothing to dispute"),
+    "dispute_too_large": (422, "More than is left of the payment"),
+    "dispute_too_late": (409, "Too late to dispute"),
+    "already_disputed": (409, "Disputed before"),
+    "dispute_closed": (409, "Dispute has ended"),
+    "answer_closed": (409, "No answer is awaited"),
+    "answer_pending": (409, "Merchant may still answer"),
+    "document_not_accepted": (422, "Document not accepted"),
+    "too_many_documents": (409, "Too many documents"),
+    # draws
+    "draw_not_found": (404, "No such draw"),
+    "not_drawable": (409, "Card cannot be drawn"),
+    "nothing_to_draw": (409, "Nothing left to draw"),
+    "account_not_refused": (409, "Account was not refused"),
+    "break_not_found": (404, "No such break"),
+    "break_not_open": (409, "Break has ended"),
+    # claims
+    "claim_file_not_found": (404, "No such claim file"),
+    "claim_not_found": (404, "No such claim"),
+    "claim_decided": (409, "Decided otherwise"),
     "numbers_exhausted": (503, "No numbers left"),
+    # settlement
+    "day_not_over": (409, "Day is not over"),
+    "day_passed": (409, "Later day settled before"),
+    "settlement_not_found": (404, "No such settlement"),
+    "statement_not_found": (404, "No such statement"),
+    "payout_not_found": (404, "No such payout"),
+    # presentments
+    "presentment_not_found": (404, "No such presentment"),
+    "presentment_file_not_found": (404, "No such presentment file"),
+    "presentment_not_rejected": (409, "Not rejected"),
+    "nothing_rejected": (409, "Nothing is rejected"),
+    # bank
+    "bank_transfer_not_found": (404, "No such bank transfer"),
+    "bank_transfer_not_refused": (409, "The bank has not refused it"),
+    "receipt_not_found": (404, "No such receipt"),
+    "receipt_placed": (409, "Placed before"),
+    "sender_unknown": (409, "Sender not known"),
+    "statement_unreadable": (422, "Statement cannot be read"),
+    "statement_not_ours": (422, "Statement of another account"),
+    # webhooks
+    "webhook_endpoint_not_found": (404, "No such webhook endpoint"),
+    "webhook_delivery_not_found": (404, "No such delivery"),
+    "webhook_endpoint_disabled": (409, "Webhook endpoint is disabled"),
+    "webhook_replay_running": (409, "A replay is running"),
+    "too_many_webhook_endpoints": (409, "Too many webhook endpoints"),
 }
 
 DEFECTS: Final = frozenset(
     {
         "error",
+        "acknowledgement_differs",
         "cannot_start",
+        "card_company_did_not_take",
+        "card_company_no_answer",
+        "card_company_unreadable_answer",
         "card_already_stored",
+        "claim_answer_stands",
         "currency_mismatch",
         "insufficient_funds",
         "iso8583_format_error",
@@ -91,7 +162,10 @@ _HTTP_CODES: Final[dict[int, tuple[str, str]]] = {
     415: ("wrong_content_type", "Send the body as application/json."),
 }
 
-_RETRY_AFTER_S: Final = {"sign_in_locked": int(LOCK_OUT.total_seconds())}
+_RETRY_AFTER_S: Final = {
+    "sign_in_locked": int(LOCK_OUT.total_seconds()),
+    "too_many_applications": int(ORIGIN_WINDOW.total_seconds()),
+}
 
 
 class Unauthenticated(ObverseError):

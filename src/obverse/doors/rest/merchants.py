@@ -1,17 +1,31 @@
-"""Merchants: onboard, look up, close."""
+"""Merchants: onboard, look up, change, suspend, resume, close, say where their money goes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from litestar import get, post
+from litestar import get, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta
 
 from obverse.access.model import Scope
 from obverse.doors.rest.auth import Allow, caller_of
+from obverse.doors.rest.merchant_shapes import (
+    ONE_TIME_ONLY,
+    Accepts,
+    AcquirerId,
+    DecisionBody,
+    FeePlanShape,
+    MerchantNo,
+    PayoutBody,
+    PayoutView,
+    Terminals,
+    bank_account,
+    decision,
+    payout_view,
+    terms,
+)
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.doors.rest.shapes import (
     After,
@@ -20,22 +34,24 @@ from obverse.doors.rest.shapes import (
     Limit,
     ListView,
     Metadata,
+    Reason,
     Text,
     View,
     list_view,
     page_request,
 )
 from obverse.kit.ids import MerchantId, from_text, to_text
-from obverse.merchants import Merchant, MerchantNotFound, MerchantState
+from obverse.merchants import (
+    FeePlan,
+    Merchant,
+    MerchantChange,
+    MerchantNotFound,
+    MerchantState,
+    Rhythm,
+)
 
 _MANAGERS: Final = Allow(Scope.MERCHANTS)
 _READERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
-
-AcquirerId = Annotated[str, Meta(pattern="^[0-9]{1,11}$", max_length=11, description="ISO 8583 DE 32.")]
-MerchantNo = Annotated[
-    str, Meta(pattern="^[A-Za-z0-9-]{1,15}$", max_length=15, description="ISO 8583 DE 42.")
-]
-Terminal = Annotated[str, Meta(pattern="^[A-Za-z0-9]{1,8}$", max_length=8, description="ISO 8583 DE 41.")]
 
 
 class NewMerchant(Body, frozen=True):
@@ -43,8 +59,26 @@ class NewMerchant(Body, frozen=True):
     category: Category
     acquirer_id: AcquirerId
     merchant_no: MerchantNo
-    terminals: Annotated[tuple[Terminal, ...], Meta(max_length=100)] = ()
+    terminals: Terminals = ()
+    accepts: Accepts = ONE_TIME_ONLY
+    fee_plan: FeePlanShape = FeePlanShape()
+    payout: PayoutBody | None = None
     metadata: Metadata = msgspec.field(default_factory=dict)
+
+
+class MerchantChangeBody(Body, frozen=True):
+    """What is left out stays as it is."""
+
+    reason: Reason
+    name: Text | None = None
+    category: Category | None = None
+    terminals: Terminals | None = None
+    accepts: Accepts | None = None
+    fee_plan: FeePlanShape | None = None
+
+
+class NewPayout(PayoutBody, frozen=True, kw_only=True):
+    reason: Reason
 
 
 class MerchantView(View, frozen=True):
@@ -56,6 +90,9 @@ class MerchantView(View, frozen=True):
     merchant_no: str
     terminals: Sequence[str]
     state: MerchantState
+    accepts: Sequence[str]
+    fee_plan: FeePlanShape
+    payout: PayoutView
     created: datetime
     metadata: Mapping[str, str]
 
@@ -63,8 +100,17 @@ class MerchantView(View, frozen=True):
 @post("/v1/merchants", before_request=_MANAGERS, tags=["merchants"])
 async def create_merchant(request: HttpRequest, data: JSONBody[NewMerchant]) -> MerchantView:
     """Onboard a merchant. `acquirer_id` and `merchant_no` are how its terminals name it over ISO 8583."""
+    payout = data.payout
     merchant = await services(request).merchants.onboard(
-        data.name, data.category, data.acquirer_id, data.merchant_no, data.terminals, data.metadata
+        data.name,
+        data.category,
+        data.acquirer_id,
+        data.merchant_no,
+        data.terminals,
+        data.metadata,
+        terms=terms(data.fee_plan, data.accepts),
+        rhythm=payout.rhythm if payout else Rhythm.DAILY,
+        account=bank_account(payout.account) if payout else None,
     )
     return _view(merchant)
 
@@ -87,10 +133,74 @@ async def get_merchant(request: HttpRequest, merchant_id: FromPath[str]) -> Merc
     return _view(await services(request).merchants.get(wanted))
 
 
+@post("/v1/merchants/{merchant_id:str}", before_request=_MANAGERS, status_code=200, tags=["merchants"])
+async def change_merchant(
+    request: HttpRequest, merchant_id: FromPath[str], data: JSONBody[MerchantChangeBody]
+) -> MerchantView:
+    """Change what is given, and leave the rest. Fees and accepted cards hold for payments from now on."""
+    plan = data.fee_plan
+    wanted = MerchantChange(
+        name=data.name,
+        category=data.category,
+        terminals=data.terminals,
+        accepts=frozenset(kind.value for kind in data.accepts) if data.accepts is not None else None,
+        fee_plan=FeePlan(plan.basis_points, plan.fixed) if plan is not None else None,
+    )
+    merchant = await services(request).merchants.change(
+        MerchantId(from_text("mer", merchant_id)), wanted, decision(caller_of(request), data.reason)
+    )
+    return _view(merchant)
+
+
+@put("/v1/merchants/{merchant_id:str}/payout", before_request=_MANAGERS, tags=["merchants"])
+async def set_payout(
+    request: HttpRequest, merchant_id: FromPath[str], data: JSONBody[NewPayout]
+) -> MerchantView:
+    """Say where this merchant's money goes, and how often; it is told by `merchant.payout_changed`.
+
+    No merchant's own key may do this: those lie in shops, and whoever finds one must not be paid.
+    """
+    merchant = await services(request).merchants.set_payout(
+        MerchantId(from_text("mer", merchant_id)),
+        data.rhythm,
+        bank_account(data.account),
+        decision(caller_of(request), data.reason),
+    )
+    return _view(merchant)
+
+
+@post(
+    "/v1/merchants/{merchant_id:str}/suspend", before_request=_MANAGERS, status_code=200, tags=["merchants"]
+)
+async def suspend_merchant(
+    request: HttpRequest, merchant_id: FromPath[str], data: JSONBody[DecisionBody]
+) -> MerchantView:
+    """Decline its payments until it is resumed; what was approved can still be captured and refunded."""
+    return await _set_state(request, merchant_id, MerchantState.SUSPENDED, data.reason)
+
+
+@post("/v1/merchants/{merchant_id:str}/resume", before_request=_MANAGERS, status_code=200, tags=["merchants"])
+async def resume_merchant(
+    request: HttpRequest, merchant_id: FromPath[str], data: JSONBody[DecisionBody]
+) -> MerchantView:
+    """Take payments again after a suspension."""
+    return await _set_state(request, merchant_id, MerchantState.ACTIVE, data.reason)
+
+
 @post("/v1/merchants/{merchant_id:str}/close", before_request=_MANAGERS, status_code=200, tags=["merchants"])
-async def close_merchant(request: HttpRequest, merchant_id: FromPath[str]) -> MerchantView:
-    """Close a merchant: its payments are declined from now on."""
-    return _view(await services(request).merchants.close(MerchantId(from_text("mer", merchant_id))))
+async def close_merchant(
+    request: HttpRequest, merchant_id: FromPath[str], data: JSONBody[DecisionBody]
+) -> MerchantView:
+    """Close a merchant for good: its payments are declined from now on; what it is owed stays owed."""
+    return await _set_state(request, merchant_id, MerchantState.CLOSED, data.reason)
+
+
+async def _set_state(
+    request: HttpRequest, merchant_id: str, state: MerchantState, reason: str
+) -> MerchantView:
+    wanted = MerchantId(from_text("mer", merchant_id))
+    decided = decision(caller_of(request), reason)
+    return _view(await services(request).merchants.set_state(wanted, state, decided))
 
 
 def _view(merchant: Merchant) -> MerchantView:
@@ -103,9 +213,21 @@ def _view(merchant: Merchant) -> MerchantView:
         merchant_no=merchant.merchant_no,
         terminals=merchant.terminals,
         state=merchant.state,
+        accepts=sorted(merchant.accepts),
+        fee_plan=FeePlanShape(merchant.fee_plan.basis_points, merchant.fee_plan.fixed_minor),
+        payout=payout_view(merchant.payout.rhythm, merchant.payout.account),
         created=merchant.created_at,
         metadata=merchant.metadata,
     )
 
 
-ROUTES: Final[list[HTTPRouteHandler]] = [create_merchant, list_merchants, get_merchant, close_merchant]
+ROUTES: Final[list[HTTPRouteHandler]] = [
+    create_merchant,
+    list_merchants,
+    get_merchant,
+    change_merchant,
+    set_payout,
+    suspend_merchant,
+    resume_merchant,
+    close_merchant,
+]

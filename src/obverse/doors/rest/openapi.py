@@ -22,7 +22,7 @@ from obverse import __version__
 from obverse.doors.rest.auth import Everyone
 from obverse.doors.rest.errors import PROBLEM_JSON, PROBLEMS, Problem
 
-_METHODS: Final = ("get", "post", "delete")
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -40,7 +40,7 @@ def openapi_config() -> OpenAPIConfig:
                 "bearer": SecurityScheme(
                     type="http",
                     scheme="bearer",
-                    description="An API key, a member's session token, or a recipient's holder token.",
+                    description="An API key, or the token of a session, an application or a claimed card.",
                 )
             }
         ),

@@ -9,14 +9,17 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from obverse.access.model import Scope
+from obverse.authorization.errors import NotRefundable
 from obverse.authorization.model import Action, ActionKind, Authorization
+from obverse.clearing.claims import Attempt, ClaimKind, Road
 from obverse.doors.rest.answer import Repeatable
 from obverse.doors.rest.auth import Allow, Caller, caller_of
 from obverse.doors.rest.payment_views import AuthorizationView
 from obverse.doors.rest.payments import payment_shown_to, visible_payment
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.doors.rest.shapes import Body, PositiveAmount, View
-from obverse.kit.errors import NotPermitted
+from obverse.draws import HOUSE_MERCHANT
+from obverse.kit.errors import NotPermitted, ObverseError
 from obverse.kit.ids import to_text
 
 _PAYERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
@@ -69,13 +72,15 @@ async def capture_payment(
     body = data or CaptureBody()
     caller = caller_of(request)
     payment = await visible_payment(services(request), caller, payment_id)
-    captured = await services(request).engine.capture(
-        payment.id,
-        body.amount,
-        key=_step_key(request, "capture"),
-        final=body.final,
-        partition_id=payment.partition_id,
-    )
+    key = _step_key(request, "capture")
+    try:
+        captured = await services(request).engine.capture(
+            payment.id, body.amount, key=key, final=body.final, partition_id=payment.partition_id
+        )
+    except ObverseError as refused:
+        attempt = _attempt(payment, ClaimKind.CAPTURE, body.amount, key, final=body.final)
+        await services(request).claims.note(attempt, refused)
+        raise
     return await _answer(request, caller, captured)
 
 
@@ -94,7 +99,7 @@ async def cancel_payment(
     With an `amount`, only that much of what is still held is released.
     """
     engine, caller = services(request).engine, caller_of(request)
-    payment = await visible_payment(services(request), caller, payment_id)
+    payment = await _purchase(request, payment_id)
     if data is None or data.amount is None:
         return await _answer(request, caller, await engine.cancel(payment.id))
     released = await engine.release(
@@ -118,13 +123,16 @@ async def refund_payment(
     Send an `Idempotency-Key`; repeating the same refund with it gives the money back once.
     """
     caller = caller_of(request)
-    payment = await visible_payment(services(request), caller, payment_id)
-    refunded = await services(request).engine.refund(
-        payment.id,
-        data.amount if data else None,
-        key=_step_key(request, "refund"),
-        partition_id=payment.partition_id,
-    )
+    payment = await _purchase(request, payment_id)
+    amount_minor = data.amount if data else None
+    key = _step_key(request, "refund")
+    try:
+        refunded = await services(request).engine.refund(
+            payment.id, amount_minor, key=key, partition_id=payment.partition_id
+        )
+    except ObverseError as refused:
+        await services(request).claims.note(_attempt(payment, ClaimKind.REFUND, amount_minor, key), refused)
+        raise
     return await _answer(request, caller, refunded)
 
 
@@ -141,10 +149,44 @@ async def list_payment_actions(request: HttpRequest, payment_id: FromPath[str]) 
     return ActionsView([_view(action, parts=caller.sees_reasons) for action in actions])
 
 
+async def _purchase(request: HttpRequest, payment_id: str) -> Authorization:
+    """The payment, unless it is a draw: its money is on its way to somebody's bank account.
+
+    Raises `NotRefundable`.
+    """
+    payment = await visible_payment(services(request), caller_of(request), payment_id)
+    if payment.merchant_id == HOUSE_MERCHANT:
+        raise NotRefundable
+    return payment
+
+
 def _step_key(request: HttpRequest, step: str) -> str | None:
     """The Idempotency-Key, made unique among callers and routes."""
     key = caller_of(request).request_key(request)
     return None if key is None else f"{step}:{key}"
+
+
+def _attempt(
+    payment: Authorization,
+    kind: ClaimKind,
+    amount_minor: int | None,
+    key: str | None,
+    *,
+    final: bool = False,
+) -> Attempt:
+    """What an operator is to see of a claim that was refused; without a key, by what it asks for."""
+    return Attempt(
+        road=Road.REST,
+        kind=kind,
+        request_key=key or f"{kind}:{payment.id.hex}:{amount_minor or ''}",
+        amount_minor=amount_minor,
+        currency=payment.amount.currency,
+        merchant_id=payment.merchant_id,
+        terminal=payment.terminal,
+        final=final,
+        partition_id=payment.partition_id,
+        authorization_id=payment.id,
+    )
 
 
 async def _answer(

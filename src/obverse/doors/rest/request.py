@@ -1,5 +1,6 @@
 """Requests, read with as little ceremony as can be."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from litestar import Request
@@ -9,14 +10,17 @@ from obverse.kit.errors import ObverseError
 
 BODY_BYTES_MAX: Final = 64 * 1024
 
+BODY_OPTION: Final = "body_bytes_max"
+"""A route that takes files says in this option of its handler how large they may be."""
+
 
 class BodyTooLarge(ObverseError):
     """The body has more bytes than any request needs."""
 
     code = "body_too_large"
 
-    def __init__(self) -> None:
-        super().__init__(f"The body may have up to {BODY_BYTES_MAX:,} bytes.")
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"The body may have up to {bytes_max:,} bytes.")
 
 
 class ClientGone(ObverseError):
@@ -34,19 +38,27 @@ class DoorRequest(Request[Any, Any, Any]):
     async def body(self) -> bytes:
         if isinstance(self._body, bytes):
             return self._body
-        parts: list[bytes] = []
+        parts = [piece async for piece in self.pieces()]
+        self._body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes, for routes that need not have all of it at once.
+
+        Raises `BodyTooLarge`, `ClientGone`.
+        """
+        bytes_max = self.scope["route_handler"].opt.get(BODY_OPTION, BODY_BYTES_MAX)
         size = 0
         while True:
             message = await self.receive()
             if message["type"] != "http.request":
                 raise ClientGone
-            parts.append(message["body"])
             size += len(message["body"])
-            if size > BODY_BYTES_MAX:
-                raise BodyTooLarge
+            if size > bytes_max:
+                raise BodyTooLarge(bytes_max)
+            yield message["body"]
             if not message.get("more_body", False):
-                self._body = parts[0] if len(parts) == 1 else b"".join(parts)
-                return self._body
+                return
 
 
 def raw_header(request: ASGIConnection[Any, Any, Any, Any], name: bytes) -> bytes | None:

@@ -9,12 +9,22 @@ from litestar import Request
 
 from obverse.access import Access
 from obverse.authorization import Engine
+from obverse.billing import Billing, Issuing
 from obverse.cards import Cards
+from obverse.clearing.claims import ClaimFiles, Claims
+from obverse.clearing.presentments import Presentments
+from obverse.disputes import Disputes
+from obverse.draws import Draws
+from obverse.kit.audit import AuditEntry
 from obverse.kit.events import Event
 from obverse.kit.paging import Page, PageRequest
 from obverse.ledger import Ledger
 from obverse.members import Members
-from obverse.merchants import Merchants
+from obverse.merchants import Applications, Merchants
+from obverse.notifications import Webhooks
+from obverse.reconciliation import Reconciliation
+from obverse.settlement import Reports, Settlements
+from obverse.treasury import Desk, Treasury
 from obverse.wallet import Wallet
 
 HttpRequest: TypeAlias = Request[Any, Any, Any]
@@ -22,6 +32,9 @@ HttpRequest: TypeAlias = Request[Any, Any, Any]
 
 ReadEvents: TypeAlias = Callable[[PageRequest], Awaitable[Page[Event]]]
 """Reads the outbox, newest first."""
+
+ReadAudit: TypeAlias = Callable[[PageRequest, str | None], Awaitable[Page[AuditEntry]]]
+"""Reads the audit log, newest first; with a subject, what was decided about it."""
 
 
 class ClockControl(Protocol):
@@ -45,13 +58,28 @@ class Services:
     """The rooms this door opens onto. `live` refuses everything under `/v1/simulate`."""
 
     engine: Engine
+    claims: Claims
+    claim_files: ClaimFiles
     cards: Cards
     wallet: Wallet
     members: Members
     merchants: Merchants
+    disputes: Disputes
+    draws: Draws
+    billing: Billing
+    issuing: Issuing
+    applications: Applications
+    presentments: Presentments
+    reconciliation: Reconciliation
+    settlements: Settlements
+    reports: Reports
+    treasury: Treasury
+    bank_desk: Desk
     access: Access
     ledger: Ledger
     events: ReadEvents
+    audit: ReadAudit
+    webhooks: Webhooks
     clock_control: ClockControl
     health: Health
     live: bool = False

@@ -33,6 +33,9 @@ BirthDate = Annotated[str, Meta(pattern="^[0-9]{6}$", max_length=6, description=
 ExpMonth = Annotated[int, Meta(ge=1, le=12)]
 ExpYear = Annotated[int, Meta(ge=2000, le=2099, description="Four digits.")]
 Category = Annotated[str, Meta(pattern="^[0-9]{4}$", max_length=4, description="ISO 18245 category code.")]
+Reason = Annotated[
+    str, Meta(min_length=1, max_length=500, pattern=_PRINTABLE, description="Goes into the audit log.")
+]
 Metadata = Annotated[
     dict[
         Annotated[str, Meta(min_length=1, max_length=40, pattern=_PRINTABLE)],

@@ -60,7 +60,7 @@ def payment(identity: Identity, reference: Reference, leg: LegRequest, card: Car
         DE18_MERCHANT_CATEGORY: leg.merchant_category,
         DE22_ENTRY_MODE: _ONLINE,
         DE25_CONDITION: _NORMAL,
-        DE43_NAME_LOCATION: _printable(leg.merchant_name),
+        DE43_NAME_LOCATION: printable(leg.merchant_name).ljust(40),
     }
 
 
@@ -117,7 +117,7 @@ def _common(identity: Identity, reference: Reference, card: CardFace, amount: Mo
     }
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """DE 43 takes 40 printable ASCII characters; others become question marks."""
     text = name.encode("ascii", "replace").decode("ascii")
-    return "".join(c if c.isprintable() else " " for c in text)[:40].ljust(40)
+    return "".join(c if c.isprintable() else " " for c in text)[:40]

@@ -8,8 +8,16 @@ from functools import lru_cache
 from typing import Final
 
 from obverse.authorization.model import Entry
-from obverse.kit.money import Money, currency_of_numeric
+from obverse.kit.money import Money
 from obverse.kit.secret import Secret
+from obverse.networks.iso8583.batches import (
+    BATCH_UPLOADS,
+    RECONCILIATIONS,
+    ReconciliationMessage,
+    UploadMessage,
+    read_reconciliation,
+    read_upload,
+)
 from obverse.networks.iso8583.codec import Fields, decode, encode
 from obverse.networks.iso8583.errors import FormatError
 from obverse.networks.iso8583.fields import (
@@ -37,6 +45,13 @@ from obverse.networks.iso8583.fields import (
     MTI,
     SUBELEMENT_CVV,
 )
+from obverse.networks.iso8583.reading import (
+    read_amount,
+    read_digits,
+    read_merchant_no,
+    read_number,
+    read_text,
+)
 
 PAYMENTS: Final = frozenset({"0100", "0101", "0120", "0121", "0200", "0201"})
 CAPTURES: Final = frozenset({"0220", "0221"})
@@ -45,8 +60,6 @@ REFUND: Final = "20"
 """DE 3, first two digits: goods come back."""
 REVERSALS: Final = frozenset({"0400", "0401", "0420", "0421"})
 NETWORK: Final = frozenset({"0800", "0801"})
-
-NUMBER_DIGITS_MIN: Final = 12
 
 _ECHOED: Final = (
     DE2_CARD_NUMBER,
@@ -157,7 +170,15 @@ class NetworkMessage:
     """DE 70."""
 
 
-Message = PaymentMessage | CaptureMessage | RefundMessage | ReversalMessage | NetworkMessage
+Message = (
+    PaymentMessage
+    | CaptureMessage
+    | RefundMessage
+    | ReversalMessage
+    | UploadMessage
+    | ReconciliationMessage
+    | NetworkMessage
+)
 
 
 def parse(raw: bytes) -> Message:
@@ -174,9 +195,14 @@ def parse(raw: bytes) -> Message:
     raise FormatError(failed, fields[MTI], matching)
 
 
-def answer(request: Fields, response_code: str, approval_code: str | None = None) -> bytes:
-    """Write the answer to a request: its matching fields, DE 39 and, when approved, DE 38."""
-    fields = {MTI: answer_mti(request[MTI])}
+def answer(
+    request: Fields,
+    response_code: str,
+    approval_code: str | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> bytes:
+    """Write the answer to a request: its matching fields, DE 39, DE 38 when approved, and what is `extra`."""
+    fields = {MTI: answer_mti(request[MTI]), **(extra or {})}
     for number in _ECHOED:
         if number in request:
             fields[number] = request[number]
@@ -263,22 +289,30 @@ def original_data(mti: str, transmitted_at: str, stan: str, acquirer: str) -> st
 
 def _typed(fields: Fields) -> Message:
     mti = fields[MTI]
-    if mti in REFUNDS and _digits(fields, DE3_PROCESSING_CODE).startswith(REFUND):
-        return RefundMessage(fields, _own(fields), _original(fields), _number(fields), _amount(fields))
+    if mti in REFUNDS and read_digits(fields, DE3_PROCESSING_CODE).startswith(REFUND):
+        return RefundMessage(
+            fields, _own(fields), _original(fields), read_number(fields), read_amount(fields)
+        )
     if mti in PAYMENTS:
         return _payment(fields)
     if mti in CAPTURES:
-        return CaptureMessage(fields, _own(fields), _original(fields), _number(fields), _amount(fields))
+        return CaptureMessage(
+            fields, _own(fields), _original(fields), read_number(fields), read_amount(fields)
+        )
     if mti in REVERSALS:
         return _reversal(fields)
+    if mti in BATCH_UPLOADS:
+        return read_upload(fields)
+    if mti in RECONCILIATIONS:
+        return read_reconciliation(fields)
     if mti in NETWORK:
         _origin_digits(fields)
-        return NetworkMessage(fields, _digits(fields, DE70_NETWORK_CODE))
+        return NetworkMessage(fields, read_digits(fields, DE70_NETWORK_CODE))
     raise FormatError(MTI)
 
 
 def _reversal(fields: Fields) -> ReversalMessage:
-    amount, kept_minor = _amount(fields), 0
+    amount, kept_minor = read_amount(fields), 0
     if DE95_REPLACEMENT_AMOUNTS in fields:
         kept = fields[DE95_REPLACEMENT_AMOUNTS][:12]
         if not kept.isdecimal() or int(kept) >= amount.amount_minor:
@@ -288,15 +322,15 @@ def _reversal(fields: Fields) -> ReversalMessage:
         fields=fields,
         origin=_own(fields),
         original=_original(fields),
-        number=_number(fields),
+        number=read_number(fields),
         amount=amount,
         kept_minor=kept_minor,
-        merchant_no=_merchant_no(fields),
+        merchant_no=read_merchant_no(fields),
     )
 
 
 def _payment(fields: Fields) -> PaymentMessage:
-    if not _digits(fields, DE3_PROCESSING_CODE).startswith("00"):
+    if not read_digits(fields, DE3_PROCESSING_CODE).startswith("00"):
         raise FormatError(DE3_PROCESSING_CODE)
     transmitted_at, stan = _origin_digits(fields)
     cvv = None
@@ -305,11 +339,11 @@ def _payment(fields: Fields) -> PaymentMessage:
     return PaymentMessage(
         fields=fields,
         origin=_origin(fields, transmitted_at, stan),
-        number=_number(fields),
-        expiry=_digits(fields, DE14_EXPIRY) if DE14_EXPIRY in fields else None,
+        number=read_number(fields),
+        expiry=read_digits(fields, DE14_EXPIRY) if DE14_EXPIRY in fields else None,
         cvv=None if cvv is None else Secret(cvv),
-        amount=_amount(fields),
-        merchant_no=_merchant_no(fields),
+        amount=read_amount(fields),
+        merchant_no=read_merchant_no(fields),
         entry=_ENTRIES.get(fields.get(DE22_ENTRY_MODE, "")[:2], Entry.TYPED),
         capture=fields[MTI].startswith("02"),
     )
@@ -319,9 +353,9 @@ def _origin(fields: Fields, transmitted_at: str, stan: str) -> Origin:
     return Origin(
         transmitted_at,
         stan,
-        _digits(fields, DE32_ACQUIRER),
-        _text(fields, DE41_TERMINAL),
-        _text(fields, DE37_RRN) if DE37_RRN in fields else "",
+        read_digits(fields, DE32_ACQUIRER),
+        read_text(fields, DE41_TERMINAL),
+        read_text(fields, DE37_RRN) if DE37_RRN in fields else "",
     )
 
 
@@ -336,43 +370,9 @@ def _original(fields: Fields) -> Origin:
     The institutions inside DE 90 are not looked at; many senders leave them zero.
     """
     _origin_digits(fields)
-    original = _digits(fields, DE90_ORIGINAL)
+    original = read_digits(fields, DE90_ORIGINAL)
     return _origin(fields, transmitted_at=original[10:20], stan=original[4:10])
 
 
 def _origin_digits(fields: Fields) -> tuple[str, str]:
-    return _digits(fields, DE7_TRANSMITTED_AT), _digits(fields, DE11_STAN)
-
-
-def _number(fields: Fields) -> Secret:
-    number = _digits(fields, DE2_CARD_NUMBER)
-    if len(number) < NUMBER_DIGITS_MIN:
-        raise FormatError(DE2_CARD_NUMBER)
-    return Secret(number)
-
-
-def _amount(fields: Fields) -> Money:
-    amount_minor = int(_digits(fields, DE4_AMOUNT))
-    currency = currency_of_numeric(_digits(fields, DE49_CURRENCY))
-    if currency is None:
-        raise FormatError(DE49_CURRENCY)
-    return Money(amount_minor, currency)
-
-
-def _merchant_no(fields: Fields) -> str:
-    return _text(fields, DE42_MERCHANT)
-
-
-def _digits(fields: Fields, number: str) -> str:
-    value = fields.get(number, "")
-    if not value.isdecimal():
-        raise FormatError(number)
-    return value
-
-
-def _text(fields: Fields, number: str) -> str:
-    """A field padded with blanks on the right. Raises `FormatError` when nothing is in it."""
-    value = fields.get(number, "").rstrip()
-    if not value or not value.isprintable():
-        raise FormatError(number)
-    return value
+    return read_digits(fields, DE7_TRANSMITTED_AT), read_digits(fields, DE11_STAN)

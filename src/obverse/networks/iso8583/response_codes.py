@@ -8,6 +8,7 @@ here has a row.
 from typing import Final
 
 from obverse.authorization.model import Authorization, Decline, Status
+from obverse.clearing.claims import Outcome, Reason, Verdict, told
 from obverse.kit.errors import ObverseError
 
 APPROVED: Final = "00"
@@ -17,10 +18,13 @@ INVALID_AMOUNT: Final = "13"
 NO_ACTION_TAKEN: Final = "21"
 NOT_LOCATED: Final = "25"
 FORMAT_ERROR: Final = "30"
+UNKNOWN_MERCHANT: Final = "03"
 FUNCTION_NOT_SUPPORTED: Final = "40"
 RECEIVED_TOO_LATE: Final = "68"
+BATCH_CLOSED: Final = "80"
 ISSUER_INOPERATIVE: Final = "91"
 DUPLICATE: Final = "94"
+RECONCILE_ERROR: Final = "95"
 SYSTEM_MALFUNCTION: Final = "96"
 
 DECLINES: Final[dict[Decline, str]] = {
@@ -65,6 +69,31 @@ REFUSALS: Final[dict[str, str]] = {
     "not_disputed": INVALID_TRANSACTION,
 }
 """By `ObverseError.code`. Any other refusal of a request that made sense is an invalid transaction."""
+
+
+CLAIMS: Final[dict[Reason, str]] = {
+    Reason.NO_SUCH_PAYMENT: NOT_LOCATED,
+    Reason.WRONG_CURRENCY: INVALID_TRANSACTION,
+    Reason.NOT_APPROVED: INVALID_TRANSACTION,
+    Reason.REVERSED: NO_ACTION_TAKEN,
+    Reason.ALREADY_CAPTURED: DUPLICATE,
+    Reason.CAPTURE_TOO_LARGE: INVALID_AMOUNT,
+    Reason.EXPIRED: DECLINES[Decline.CARD_EXPIRED],
+    Reason.NOT_REFUNDABLE: INVALID_TRANSACTION,
+    Reason.REFUND_TOO_LARGE: INVALID_AMOUNT,
+    Reason.REFERENCE_REUSED: DUPLICATE,
+    Reason.BATCH_CLOSED: BATCH_CLOSED,
+    Reason.REFUSED_BY_OPERATOR: "05",
+    Reason.UNEXPECTED: IN_PROGRESS,
+}
+"""Why a claim of a terminal's batch was not paid; a late one waits for an operator."""
+
+
+def of_claim(verdict: Verdict) -> str:
+    """DE 39 for a claim of a terminal's batch (0320), the same for its repeats."""
+    if verdict.outcome is Outcome.PAID or verdict.reason is None:
+        return APPROVED
+    return CLAIMS[told(verdict.reason)]
 
 
 def of_payment(authorization: Authorization) -> str:

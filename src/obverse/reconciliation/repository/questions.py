@@ -39,7 +39,8 @@ where coalesce(m.minor, 0) <> a.captured_minor - a.refunded_minor
 """
 
 # What is not settled, what was gathered by a settlement that is not closed, what closed ones carried - and
-# what left by another road: draws are paid out of the house merchant's payable.
+# what left by another road: draws are paid out of the house merchant's payable, whose actions settlement only
+# takes out of the way.
 MERCHANTS: Final = """
 with journal as (
     select side.account_id, t.currency,
@@ -49,7 +50,8 @@ with journal as (
     where t.kind in ('posted', 'post') group by 1, 2
 ), signed as (
     select merchant_id, sum(case kind when 'capture' then amount_minor else -amount_minor end) as minor
-    from actions where settlement_id is null and kind in ('capture', 'refund', 'reversal', 'dispute_lost')
+    from actions where (settlement_id is null or merchant_id = $1)
+        and kind in ('capture', 'refund', 'reversal', 'dispute_lost')
     group by 1
 ), gathered as (
     select l.merchant_id, sum(l.captured_minor - l.refunded_minor - l.reversed_minor - l.charged_back_minor)

@@ -1,6 +1,6 @@
 """How the card company reads a message and decides it; no sockets, no clock."""
 
-from obverse.sandbox.card_company.model import Code, RealCard, Request
+from obverse.sandbox.card_company.model import Code, Hold, Item, RealCard, Reason, Request
 from obverse.sandbox.wire import Message, key_of, read_additional_data
 
 _NEEDED = ("2", "4", "7", "11", "14", "49")
@@ -53,3 +53,19 @@ def _decide_check(request: Request, card: RealCard) -> Code:
     if request.cvv is None:
         return Code.WRONG_CVV
     return Code.APPROVED if request.birth_date == card.birth_date else Code.WRONG_BIRTH_DATE
+
+
+def judge(item: Item, card: RealCard | None, hold: Hold | None, *, seen: bool) -> Reason | None:
+    """Why a presentment is not taken, or None; `hold` is the payment that it names by its approval code."""
+    if card is None:
+        return Reason.UNKNOWN_CARD
+    if item.currency != card.currency:
+        return Reason.WRONG_CURRENCY
+    if seen:
+        return Reason.DUPLICATE
+    if hold is None or hold.released_at is not None:
+        return Reason.NO_APPROVAL
+    charged_minor = hold.charged_minor - hold.credited_minor
+    if item.is_credit:
+        return Reason.MORE_THAN_CHARGED if item.amount_minor > charged_minor else None
+    return Reason.MORE_THAN_APPROVED if charged_minor + item.amount_minor > hold.ceiling_minor else None

@@ -96,7 +96,8 @@ class ClearingHouse:
         message = frame.message
         if message["t"].startswith("08"):
             return answer_to(frame, APPROVED)
-        number = message.get("2", "")
+        # Totals name no card but, in DE 100, whom they are for.
+        number = message.get("2") or message.get("100", "")
         if not number.isdigit() or not {"7", "11"} <= message.keys():
             return answer_to(frame, FORMAT_ERROR)
         route = next((route for route in self._routes if number.startswith(route.prefix)), None)

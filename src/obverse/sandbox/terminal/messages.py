@@ -1,5 +1,6 @@
 """The messages a merchant sends, made without touching a socket: payments, repeats and reversals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -74,6 +75,46 @@ def reversal(
     kept = {name: original[name] for name in _KEPT_IN_REVERSAL if name in original}
     own = _message("0420" if advice else "0400", shop, moment, stan)
     return own | kept | {"2": number.reveal(), "90": original_data(original)}
+
+
+def upload(
+    shop: Shop, sale: Message, approval_code: str, amount_minor: int, batch: str, moment: datetime, stan: str,
+    *, refund: bool = False,
+) -> Message:  # fmt: skip
+    """A sale of the day once more, to be paid (0320): under its own reference, with its approval code."""
+    return _message("0320", shop, moment, stan) | {
+        "2": sale["2"],
+        "3": "200000" if refund else "000000",
+        "4": f"{amount_minor:012d}",
+        "37": sale["37"],
+        "38": approval_code,
+        "60": batch,
+    }
+
+
+def totals(
+    shop: Shop,
+    sales: Sequence[int],
+    refunds: Sequence[int],
+    batch: str,
+    bin_: str,
+    moment: datetime,
+    stan: str,
+) -> Message:
+    """What the terminal has in its batch for cards of this BIN (0500), in minor units."""
+    net = sum(sales) - sum(refunds)
+    message = _message("0500", shop, moment, stan) | {
+        "50": shop.currency,
+        "60": batch,
+        "74": f"{len(refunds):010d}",
+        "76": f"{len(sales):010d}",
+        "86": f"{sum(refunds):016d}",
+        "88": f"{sum(sales):016d}",
+        "97": f"{'C' if net < 0 else 'D'}{abs(net):016d}",
+        "100": bin_,
+    }
+    del message["3"], message["49"]
+    return message
 
 
 def echo(moment: datetime, stan: str) -> Message:

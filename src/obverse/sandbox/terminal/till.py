@@ -3,14 +3,25 @@
 from dataclasses import dataclass, field
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from obverse.kit.clock import Clock
 from obverse.kit.secret import Secret
 from obverse.sandbox.link import Link
-from obverse.sandbox.terminal.messages import CardEntry, Shop, echo, purchase, repeat, reversal
+from obverse.sandbox.terminal.messages import (
+    CardEntry,
+    Shop,
+    echo,
+    purchase,
+    repeat,
+    reversal,
+    totals,
+    upload,
+)
 from obverse.sandbox.trace import Trace
 from obverse.sandbox.wire import Message
+
+OUT_OF_BALANCE: Final = "95"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,21 @@ class Receipt:
     @property
     def approved(self) -> bool:
         return self.response_code == "00"
+
+
+@dataclass(slots=True)
+class Batch:
+    """The day's sales, until they are paid. `number` is used once."""
+
+    number: int
+    sales: list[tuple[Receipt, int]] = field(default_factory=list)
+    """Approved sales and how much of each is claimed, in minor units."""
+    refunds: list[tuple[Receipt, int]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """DE 60."""
+        return f"{self.number:06d}"
 
 
 class Till:
@@ -55,6 +81,7 @@ class Till:
         self._trace, self._far_end = trace, far_end
         self._stan = rng.randrange(1_000_000)  # a restarted till must not repeat the numbers it has used
         self._last: Message | None = None
+        self.batch = Batch(rng.randrange(1, 500_000))
 
     async def purchase(
         self,
@@ -84,6 +111,50 @@ class Till:
             self.shop, original, Secret(original["2"]), self._clock.now(), self._next_stan(), advice=advice
         )
         return await self._ask(message)
+
+    def claim(self, receipt: Receipt, amount_minor: int, *, refund: bool = False) -> None:
+        """Put a sale, or money that went back for one, into the day's batch."""
+        (self.batch.refunds if refund else self.batch.sales).append((receipt, amount_minor))
+
+    async def upload(self) -> list[Receipt]:
+        """Send everything in the batch (0320), one after the other. Sending it again changes nothing."""
+        entries = [(*sale, False) for sale in self.batch.sales] + [
+            (*sale, True) for sale in self.batch.refunds
+        ]
+        return [
+            await self._ask(
+                upload(
+                    self.shop, receipt.request, receipt.approval_code or "", amount_minor, self.batch.text,
+                    self._clock.now(), self._next_stan(), refund=refund,
+                )
+            )
+            for receipt, amount_minor, refund in entries
+        ]  # fmt: skip
+
+    async def reconcile(self) -> Receipt:
+        """Send the batch's totals (0500): 00 where the far end has the same, 95 where it has not.
+
+        Raises `ValueError` for an empty batch, which has no card to tell whom the totals are for.
+        """
+        entries = self.batch.sales + self.batch.refunds
+        if not entries:
+            raise ValueError("There is nothing in this batch.")
+        message = totals(
+            self.shop, [amount for _, amount in self.batch.sales],
+            [amount for _, amount in self.batch.refunds], self.batch.text, entries[0][0].request["2"][:6],
+            self._clock.now(), self._next_stan(),
+        )  # fmt: skip
+        return await self._ask(message)
+
+    async def close_day(self) -> Receipt:
+        """Reconcile; where totals differ upload everything and reconcile again. 00 begins a new batch."""
+        answer = await self.reconcile()
+        if answer.response_code == OUT_OF_BALANCE:
+            await self.upload()
+            answer = await self.reconcile()
+        if answer.approved:
+            self.batch = Batch(self.batch.number + 1)
+        return answer
 
     async def echo(self) -> bool:
         """Whether the far end is alive."""

@@ -1,0 +1,66 @@
+"""The room's SQL: `gathering` takes from the payments, `files` and `members` follow what becomes of it,
+`charges` is what members see of it; `rows` are shared by them."""
+
+from obverse.clearing.presentments.repository.charges import find_charges
+from obverse.clearing.presentments.repository.files import (
+    carried_over,
+    find_files,
+    get_file,
+    lock_file,
+    lock_files,
+    lock_oldest_open,
+    made_since,
+    make_file,
+    save_file,
+    save_received,
+    take_turn,
+)
+from obverse.clearing.presentments.repository.gathering import (
+    count_waiting,
+    draw_numbers,
+    insert,
+    take_waiting,
+)
+from obverse.clearing.presentments.repository.members import (
+    accept_rest,
+    find_page,
+    get,
+    lock,
+    lock_named,
+    lock_rejected_of,
+    make_ready,
+    members,
+    reject,
+    reject_all,
+    write_off,
+)
+
+__all__ = [
+    "accept_rest",
+    "carried_over",
+    "count_waiting",
+    "draw_numbers",
+    "find_charges",
+    "find_files",
+    "find_page",
+    "get",
+    "get_file",
+    "insert",
+    "lock",
+    "lock_file",
+    "lock_files",
+    "lock_named",
+    "lock_oldest_open",
+    "lock_rejected_of",
+    "made_since",
+    "make_file",
+    "make_ready",
+    "members",
+    "reject",
+    "reject_all",
+    "save_file",
+    "save_received",
+    "take_turn",
+    "take_waiting",
+    "write_off",
+]
