@@ -1,6 +1,7 @@
 """What is done to a payment after its approval: captures, releases, refunds, disputes; what expires.
 
-Deploy: pre. Payments of before are brought along: their captures become actions.
+Deploy: stop the old processes first; they would capture without an action, and nobody would be paid.
+Payments of before are brought along: their captures become actions.
 """
 
 from obverse.kit.database.migrating import run_sql
@@ -16,11 +17,14 @@ alter table authorizations
     add column released_minor bigint not null default 0,
     add column refunded_minor bigint not null default 0,
     add column disputed_minor bigint not null default 0,
+    -- What of the released part time has released.
+    add column expired_minor bigint not null default 0,
     drop constraint authorizations_status_check,
     add constraint authorizations_status_check
         check (status in ('processing', 'approved', 'declined', 'reversed', 'expired')),
     add constraint authorizations_released
-        check (released_minor >= 0 and captured_minor + released_minor <= amount_minor),
+        check (released_minor >= 0 and captured_minor + released_minor <= amount_minor
+            and expired_minor between 0 and released_minor),
     add constraint authorizations_refunded
         check (least(refunded_minor, disputed_minor) >= 0
             and refunded_minor + disputed_minor <= captured_minor);
@@ -56,6 +60,8 @@ create table actions (
     parts bigint[] not null,
     currency char(3) not null,
     request_key text not null,
+    -- What a repeat with this key has to ask for as well.
+    asked text not null,
     -- Awaits being presented at the card companies of its linked legs.
     to_present boolean not null,
     settlement_id uuid,
@@ -87,11 +93,11 @@ update authorizations set released_minor = amount_minor - captured_minor
 where captured_minor > 0 and status = 'approved';
 
 insert into actions (partition_id, id, authorization_id, merchant_id, kind, amount_minor, parts, currency,
-    request_key, to_present, created_at)
+    request_key, asked, to_present, created_at)
 select a.partition_id, a.id, a.id, a.merchant_id, 'capture', a.captured_minor,
     array(select l.captured_minor from legs as l where l.partition_id = a.partition_id
         and l.authorization_id = a.id order by l.position),
-    a.currency, 'capture:' || a.id,
+    a.currency, 'capture:' || a.id, '',
     exists (select from legs as l where l.partition_id = a.partition_id and l.authorization_id = a.id
         and l.kind = 'linked_card' and l.captured_minor > 0),
     a.created_at

@@ -78,33 +78,33 @@ class FakeEngine:
         return self.decided[request.request_key]
 
     async def release_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+        self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
     ) -> Authorization:
         if request_key not in self.decided:
             raise NotFound("payment")
         if self.decided[request_key].captured_at_once:
             raise NothingToRelease
-        self.releases.append((request_key, amount_minor, key))
+        self.releases.append((request_key, amount.amount_minor if amount else None, key))
         return self.decided[request_key]
 
     async def refund_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+        self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
     ) -> Authorization:
         if request_key not in self.decided:
             raise NotFound("payment")
-        self.refunds.append((request_key, amount_minor, key))
-        refunded = replace(self.decided[request_key], refunded_minor=amount_minor or 0)
+        self.refunds.append((request_key, amount.amount_minor if amount else None, key))
+        refunded = replace(self.decided[request_key], refunded_minor=amount.amount_minor if amount else 0)
         self.decided[request_key] = refunded
         return refunded
 
     async def capture_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+        self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
     ) -> Authorization:
         if request_key not in self.decided:
             raise NotFound("payment")
-        if amount_minor is not None and amount_minor > self.decided[request_key].amount.amount_minor:
+        if amount is not None and amount.amount_minor > self.decided[request_key].amount.amount_minor:
             raise CaptureTooLarge
-        captured = replace(self.decided[request_key], captured_minor=amount_minor or 0)
+        captured = replace(self.decided[request_key], captured_minor=amount.amount_minor if amount else 0)
         self.decided[request_key] = captured
         return captured
 

@@ -38,6 +38,7 @@ KEY = st.sampled_from("abcdefgh")
 STEP = st.one_of(
     st.tuples(st.just(Capture), AMOUNT, KEY),
     st.tuples(st.just(Capture), AMOUNT, KEY),
+    st.tuples(st.just(Capture), AMOUNT, KEY, st.booleans(), st.just(True)),
     st.tuples(st.just(Refund), AMOUNT, KEY),
     st.tuples(st.just(Refund), AMOUNT, KEY),
     st.tuples(st.just(Release), AMOUNT, KEY),
@@ -85,6 +86,7 @@ def _counters_hold(payment: Authorization) -> None:
     ]:
         assert 0 <= counted.refunded_minor + counted.disputed_minor <= counted.captured_minor
         assert 0 <= counted.captured_minor + counted.released_minor <= amount
+    assert 0 <= payment.expired_minor <= payment.released_minor
     for counter in ("captured_minor", "released_minor", "refunded_minor", "disputed_minor"):
         assert getattr(payment, counter) == sum(getattr(leg, counter) for leg in payment.legs)
 

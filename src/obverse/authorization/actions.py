@@ -20,8 +20,13 @@ from obverse.authorization.errors import (
     ReleaseTooLarge,
 )
 from obverse.authorization.model import ActionKind, Authorization, Decline, Leg, LegStatus, Status
+from obverse.kit.errors import KeyReused
 
-UNDOABLE: Final = frozenset({Status.PROCESSING, Status.APPROVED})
+UNDOABLE: Final = frozenset({Status.PROCESSING, Status.APPROVED, Status.EXPIRED})
+_BEING_UNDONE: Final = frozenset({LegStatus.REVERSING, LegStatus.REVERSED})
+_CAPTURABLE: Final = frozenset({Status.APPROVED, Status.EXPIRED})
+_GIVES_BACK: Final = frozenset({Status.APPROVED, Status.REVERSED})
+"""A payment that was undone gives back what its merchant won in a dispute since."""
 _HOLDS_MONEY: Final = frozenset({LegStatus.HELD, LegStatus.APPROVED})
 
 
@@ -33,22 +38,13 @@ class Actions(Draft):
     def _capture(self, command: Capture) -> Authorization:
         authorization = self._get(command.payment)
         wanted = command.amount_minor
-        if self._taken_before(authorization, command.key, ActionKind.CAPTURE, wanted):
+        asked = rules.asked(wanted, final=command.final)
+        if self._taken_before(authorization, command.key, ActionKind.CAPTURE, asked):
             return replace(authorization, repeated=True)
-        if authorization.status is Status.EXPIRED:
-            if not command.late:
-                raise AuthorizationExpired(authorization)
-            return self._capture_late(authorization, command)
-        if (
-            authorization.status is not Status.APPROVED
-            or wanted == 0
-            or not authorization.amount.amount_minor
-        ):
+        if authorization.status not in _CAPTURABLE or wanted == 0 or not authorization.amount.amount_minor:
             raise NotCapturable
         if authorization.open_minor == 0:
-            if wanted is None:
-                return replace(authorization, repeated=True)
-            raise AlreadyCaptured
+            return self._capture_nothing_open(authorization, command, asked)
         amount_minor = authorization.open_minor if wanted is None else wanted
         if amount_minor > authorization.open_minor:
             raise CaptureTooLarge
@@ -56,45 +52,62 @@ class Actions(Draft):
         for leg, part in zip(authorization.legs, parts, strict=True):
             if part:
                 self._movements.post(authorization, leg, part)
-        captured = self._captured(authorization, parts, command.key)
+        captured = self._captured(authorization, parts, command.key, asked=asked)
         if command.final and captured.open_minor:
-            return self._release_parts(captured, _open(captured), f"{command.key}:rest", news=None)
+            return self._release_parts(captured, _open(captured), f"rest of:{command.key}", news=None)
         return captured
 
-    def _capture_late(self, authorization: Authorization, command: Capture) -> Authorization:
-        """Its hold is gone: the money is taken as it is there now, or not at all."""
-        wanted = command.amount_minor
-        amount_minor = authorization.released_minor if wanted is None else wanted
-        if not 0 < amount_minor <= authorization.released_minor:
+    def _capture_nothing_open(
+        self, authorization: Authorization, command: Capture, asked: str
+    ) -> Authorization:
+        """Time has released it, or it is captured: then asking for all there is asks for nothing more."""
+        if authorization.expired_minor:
+            if not command.late:
+                raise AuthorizationExpired(authorization)
+            return self._capture_late(authorization, command, asked)
+        if command.amount_minor is None and authorization.captured_minor:
+            return replace(authorization, repeated=True)
+        raise AlreadyCaptured
+
+    def _capture_late(self, authorization: Authorization, command: Capture, asked: str) -> Authorization:
+        """Its hold is gone: the money is taken as it is there now, or not at all.
+
+        Only on-us legs can be: the card companies of the others were told that nothing will come.
+        """
+        limits = [0 if rules.is_off_us(leg.kind) else leg.released_minor for leg in authorization.legs]
+        most = min(sum(limits), authorization.expired_minor)
+        amount_minor = most if command.amount_minor is None else command.amount_minor
+        if not most:
+            raise NotCapturable
+        if amount_minor > most:
             raise CaptureTooLarge
-        parts = rules.parts_from_first([leg.released_minor for leg in authorization.legs], amount_minor)
-        for leg, part in zip(authorization.legs, parts, strict=True):
+        parts = rules.parts_from_first(limits, amount_minor)
+        taken = [(leg, part) for leg, part in zip(authorization.legs, parts, strict=True) if part]
+        for leg, part in taken:
             available = self.books.available_minor(leg.debit_account_id)
             if available is not None and available < part:
                 raise NotCapturable
-        for leg, part in zip(authorization.legs, parts, strict=True):
-            if part:
-                self._movements.take_late(authorization, leg, part)
-        legs = [
-            replace(leg, released_minor=leg.released_minor - part)
-            for leg, part in zip(authorization.legs, parts, strict=True)
-        ]
-        revived = replace(
-            authorization,
-            status=Status.APPROVED,
+        for leg, part in taken:
+            self._movements.take_late(authorization, leg, part)
+        revived = _counted(
+            replace(authorization, status=Status.APPROVED),
+            parts,
+            lambda leg, part: replace(leg, released_minor=leg.released_minor - part),
             released_minor=authorization.released_minor - amount_minor,
-            legs=legs,
+            expired_minor=authorization.expired_minor - amount_minor,
         )
         card = self._card_of(revived)
         if card is not None:
             rules.release(self._usage(card), -amount_minor)
-        return self._captured(revived, parts, command.key)
+        return self._captured(revived, parts, command.key, asked=asked)
 
     def _captured(
         self,
         authorization: Authorization,
         parts: Sequence[int],
         key: str,
+        *,
+        asked: str = "",
         news: str | None = "authorization.captured",
     ) -> Authorization:
         """Count a capture whose money has been moved."""
@@ -107,7 +120,7 @@ class Actions(Draft):
         card = self._card_of(captured)
         if card is not None and first:
             rules.capture(self._usage(card), card.controls.spent_on)
-        action = self._note(captured, ActionKind.CAPTURE, parts, key, tell=True)
+        action = self._note(captured, ActionKind.CAPTURE, parts, key, tell=True, asked=asked)
         return self._update(captured, news=news, action=action)
 
     # release -------------------------------------------------------------------------------------------
@@ -115,31 +128,44 @@ class Actions(Draft):
     def _release(self, command: Release) -> Authorization:
         authorization = self._get(command.payment)
         wanted = command.amount_minor
-        if self._taken_before(authorization, command.key, ActionKind.RELEASE, wanted):
+        asked = rules.asked(wanted)
+        if self._taken_before(authorization, command.key, ActionKind.RELEASE, asked):
             return replace(authorization, repeated=True)
-        if authorization.status is Status.REVERSED and wanted in (None, authorization.amount.amount_minor):
+        if authorization.status is Status.REVERSED and wanted is None:
             return replace(authorization, repeated=True)
         if authorization.status is not Status.APPROVED or not authorization.open_minor or wanted == 0:
             raise NothingToRelease
         amount_minor = authorization.open_minor if wanted is None else wanted
         if amount_minor > authorization.open_minor:
             raise ReleaseTooLarge
-        if amount_minor == authorization.amount.amount_minor:
-            return self._reverse(authorization)
         parts = rules.parts_from_last([leg.open_minor for leg in authorization.legs], amount_minor)
-        return self._release_parts(authorization, parts, command.key, news="authorization.released")
+        if amount_minor == authorization.open_minor and not authorization.captured_minor:
+            self._note(authorization, ActionKind.RELEASE, parts, command.key, tell=False, asked=asked)
+            return self._reverse(authorization)
+        return self._release_parts(
+            authorization, parts, command.key, asked=asked, news="authorization.released"
+        )
 
     def _expire(self, command: Expire) -> Authorization:
         authorization = self._get(command.id)
         if authorization.status is not Status.APPROVED or not authorization.open_minor:
             return authorization
-        if not authorization.captured_minor:
-            authorization = replace(authorization, status=Status.EXPIRED)
+        expired = replace(
+            authorization,
+            status=authorization.status if authorization.captured_minor else Status.EXPIRED,
+            expired_minor=authorization.open_minor,
+        )
         key = f"expiry:{authorization.id}"
-        return self._release_parts(authorization, _open(authorization), key, news="authorization.expired")
+        return self._release_parts(expired, _open(expired), key, news="authorization.expired")
 
     def _release_parts(
-        self, authorization: Authorization, parts: Sequence[int], key: str, *, news: str | None
+        self,
+        authorization: Authorization,
+        parts: Sequence[int],
+        key: str,
+        *,
+        asked: str = "",
+        news: str | None,
     ) -> Authorization:
         for leg, part in zip(authorization.legs, parts, strict=True):
             if part:
@@ -155,7 +181,7 @@ class Actions(Draft):
                 for leg, part in zip(authorization.legs, parts, strict=True)
             ],
         )
-        action = self._note(released, ActionKind.RELEASE, parts, key, tell=False)
+        action = self._note(released, ActionKind.RELEASE, parts, key, tell=False, asked=asked)
         return self._update(released, news=news, action=action)
 
     def _release_leg(self, authorization: Authorization, leg: Leg, part: int) -> Leg:
@@ -171,7 +197,8 @@ class Actions(Draft):
     def _refund(self, command: Refund) -> Authorization:
         authorization = self._get(command.payment)
         wanted = command.amount_minor
-        if self._taken_before(authorization, command.key, ActionKind.REFUND, wanted):
+        asked = rules.asked(wanted)
+        if self._taken_before(authorization, command.key, ActionKind.REFUND, asked):
             return replace(authorization, repeated=True)
         amount_minor = _refundable(authorization) if wanted is None else wanted
         parts = _from_last(authorization, amount_minor)
@@ -184,7 +211,7 @@ class Actions(Draft):
             lambda leg, part: replace(leg, refunded_minor=leg.refunded_minor + part),
             refunded_minor=authorization.refunded_minor + amount_minor,
         )
-        action = self._note(refunded, ActionKind.REFUND, parts, command.key, tell=True)
+        action = self._note(refunded, ActionKind.REFUND, parts, command.key, tell=True, asked=asked)
         return self._update(refunded, news="authorization.refunded", action=action)
 
     # disputes ------------------------------------------------------------------------------------------
@@ -192,7 +219,8 @@ class Actions(Draft):
     def _open_dispute(self, command: OpenDispute) -> Authorization:
         authorization = self._get(command.id)
         amount_minor = command.amount_minor
-        if self._taken_before(authorization, command.key, ActionKind.DISPUTE, amount_minor):
+        asked = rules.asked(amount_minor)
+        if self._taken_before(authorization, command.key, ActionKind.DISPUTE, asked):
             return replace(authorization, repeated=True)
         if authorization.disputed_minor:
             raise NotRefundable
@@ -203,7 +231,7 @@ class Actions(Draft):
             lambda leg, part: self._dispute_leg(authorization, leg, part),
             disputed_minor=amount_minor,
         )
-        action = self._note(disputed, ActionKind.DISPUTE, parts, command.key, tell=True)
+        action = self._note(disputed, ActionKind.DISPUTE, parts, command.key, tell=True, asked=asked)
         return self._update(disputed, news="authorization.disputed", action=action)
 
     def _dispute_leg(self, authorization: Authorization, leg: Leg, part: int) -> Leg:
@@ -217,7 +245,8 @@ class Actions(Draft):
     def _close_dispute(self, command: CloseDispute) -> Authorization:
         authorization = self._get(command.id)
         kind = ActionKind.DISPUTE_LOST if command.merchant_pays else ActionKind.DISPUTE_WON
-        if self._taken_before(authorization, command.key, kind, command.amount_minor):
+        asked = rules.asked(command.amount_minor)
+        if self._taken_before(authorization, command.key, kind, asked):
             return replace(authorization, repeated=True)
         amount_minor = authorization.disputed_minor
         if not amount_minor or amount_minor != command.amount_minor:
@@ -241,7 +270,7 @@ class Actions(Draft):
             disputed_minor=0,
         )
         # Of a dispute that the merchant loses card companies were told when it was opened.
-        action = self._note(closed, kind, parts, command.key, tell=not command.merchant_pays)
+        action = self._note(closed, kind, parts, command.key, tell=not command.merchant_pays, asked=asked)
         return self._update(closed, news=f"authorization.{kind}", action=action)
 
     # undo ----------------------------------------------------------------------------------------------
@@ -260,6 +289,7 @@ class Actions(Draft):
             status=Status.REVERSED,
             decline=Decline.REVERSED,
             deadline_at=None,
+            expired_minor=0,
             released_minor=authorization.released_minor + authorization.open_minor,
             refunded_minor=authorization.refunded_minor + sum(taken_back),
             legs=[self._reverse_leg(authorization, leg, told=told) for leg in authorization.legs],
@@ -272,6 +302,15 @@ class Actions(Draft):
                 self.withdrawn.add(authorization.id)
         return self._update(undone, news="authorization.reversed", action=action)
 
+    def _unless_taken(self, authorization: Authorization, key: str | None) -> Authorization:
+        """The payment, if its undoing comes without a key or with a new one. Raises `KeyReused`.
+
+        Undoing needs no key of its own: it can be asked for twice and is done once.
+        """
+        if key in self._actions:
+            raise KeyReused
+        return authorization
+
     def _card_companies_were_told(self, authorization: Authorization) -> bool:
         """Whether a reversal message would come too late, so that a credit has to follow the debit.
 
@@ -283,11 +322,10 @@ class Actions(Draft):
         )
 
     def _reverse_leg(self, authorization: Authorization, leg: Leg, *, told: bool) -> Leg:
-        if leg.status in _HOLDS_MONEY:
-            if leg.open_minor:
-                self._movements.void(authorization, leg, leg.open_minor)
-            if leg.refundable_minor:
-                self._movements.give_back(authorization, leg, leg.refundable_minor)
+        if leg.status in _HOLDS_MONEY and leg.open_minor:
+            self._movements.void(authorization, leg, leg.open_minor)
+        if leg.refundable_minor:
+            self._movements.give_back(authorization, leg, leg.refundable_minor)
         counted = replace(
             leg,
             released_minor=leg.released_minor + leg.open_minor,
@@ -295,6 +333,8 @@ class Actions(Draft):
         )
         if not rules.is_off_us(leg.kind) or (told and leg.captured_minor):
             return replace(counted, status=LegStatus.REVERSED)
+        if leg.status in _BEING_UNDONE:
+            return counted
         self.legs_to_reverse.append((authorization.id, leg.position))
         return replace(
             counted, status=LegStatus.UNKNOWN if leg.status is LegStatus.SENT else LegStatus.REVERSING
@@ -314,7 +354,7 @@ def _open(authorization: Authorization) -> list[int]:
 
 def _refundable(authorization: Authorization) -> int:
     left = authorization.refundable_minor
-    if authorization.status is not Status.APPROVED or not left:
+    if authorization.status not in _GIVES_BACK or not left:
         raise NotRefundable
     return left
 

@@ -59,7 +59,7 @@ class Batch(Actions):
                 case Conclude():
                     return self._conclude(self._get(command.id), command.answers)
                 case Reverse():
-                    return self._reverse(self._get(command.id))
+                    return self._reverse(self._unless_taken(self._get(command.id), command.key))
                 case ReverseByKey():
                     return self._reverse_by_key(command)
                 case Capture():

@@ -8,7 +8,7 @@ import msgspec
 from obverse.authorization.model import AuthorizationRequest, LegStatus
 from obverse.authorization.ports import LegAnswer
 from obverse.kit.ids import AuthorizationId, MerchantId
-from obverse.kit.money import Money
+from obverse.kit.money import CurrencyCode, Money
 
 
 class Authorize(msgspec.Struct, frozen=True):
@@ -33,9 +33,10 @@ class Conclude(msgspec.Struct, frozen=True):
 
 
 class Reverse(msgspec.Struct, frozen=True):
-    """Undo a payment known by its id."""
+    """Undo a payment known by its id. `key` must not be that of another step."""
 
     id: AuthorizationId
+    key: str | None = None
 
 
 class ReverseByKey(msgspec.Struct, frozen=True):
@@ -57,10 +58,14 @@ class ReverseByKey(msgspec.Struct, frozen=True):
 
 
 class ByKey(msgspec.Struct, frozen=True):
-    """A payment as a terminal knows it: by its request key and the number it was made with (OT-16)."""
+    """A payment as a terminal knows it: by its request key and the number it was made with (OT-16).
+
+    `currency` is that of the amount the terminal names, which has to be the payment's own.
+    """
 
     request_key: str
     serial: int | None
+    currency: CurrencyCode | None = None
 
 
 Payment = AuthorizationId | ByKey

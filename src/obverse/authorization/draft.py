@@ -11,7 +11,7 @@ from obverse.authorization.movements import Movements
 from obverse.authorization.ports import LegRequest
 from obverse.authorization.rules import CardUsage
 from obverse.cards.model import Card, CardUse
-from obverse.kit.errors import KeyReused, NotFound
+from obverse.kit.errors import InvalidRequest, KeyReused, NotFound
 from obverse.kit.ids import ActionId, AuthorizationId, CardId, PartitionId
 from obverse.kit.money import Money
 from obverse.ledger.rules import Books
@@ -64,7 +64,10 @@ class Draft:
 
     def _get(self, payment: Payment | None) -> Authorization:
         if isinstance(payment, ByKey):
-            return self._with_number(self._get(self._by_key.get(payment.request_key)), payment.serial)
+            found = self._with_number(self._get(self._by_key.get(payment.request_key)), payment.serial)
+            if payment.currency not in (None, found.amount.currency):
+                raise InvalidRequest("The payment was made in another currency.", "currency")
+            return found
         if payment is None or payment not in self._by_id:
             raise NotFound("payment")
         return self._by_id[payment]
@@ -102,7 +105,14 @@ class Draft:
         return authorization
 
     def _note(
-        self, authorization: Authorization, kind: ActionKind, parts: Sequence[int], key: str, *, tell: bool
+        self,
+        authorization: Authorization,
+        kind: ActionKind,
+        parts: Sequence[int],
+        key: str,
+        *,
+        tell: bool,
+        asked: str = "",
     ) -> Action:
         """Note a step. With `tell`, card companies hear of its off-us parts in their next clearing file."""
         assert authorization.merchant_id is not None, "what was approved has a merchant"
@@ -117,6 +127,7 @@ class Draft:
             amount=Money(sum(parts), authorization.amount.currency),
             parts=parts,
             request_key=key,
+            asked=asked,
             to_present=tell and off_us,
             created_at=self.now,
         )
@@ -124,14 +135,11 @@ class Draft:
         self.actions.append(action)
         return action
 
-    def _taken_before(
-        self, authorization: Authorization, key: str, kind: ActionKind, amount_minor: int | None
-    ) -> bool:
+    def _taken_before(self, authorization: Authorization, key: str, kind: ActionKind, asked: str) -> bool:
         """Whether this very step was taken before. Raises `KeyReused` where its key was for another one."""
         action = self._actions.get(key)
         if action is None:
             return False
-        same = action.authorization_id == authorization.id and action.kind is kind
-        if not same or amount_minor not in (None, action.amount.amount_minor):
+        if (action.authorization_id, action.kind, action.asked) != (authorization.id, kind, asked):
             raise KeyReused
         return True

@@ -29,7 +29,7 @@ from obverse.ledger import repository as ledger
 from obverse.wallet import repository as wallet
 from obverse.wallet.model import Source
 
-_KEYED: Final = (Capture, Release, Refund, OpenDispute, CloseDispute)
+_KEYED: Final = (Capture, Release, Refund, OpenDispute, CloseDispute, Reverse)
 
 
 async def load(conn: Connection, partition_id: PartitionId, commands: Sequence[Command]) -> Loaded:
@@ -49,7 +49,7 @@ async def load(conn: Connection, partition_id: PartitionId, commands: Sequence[C
     )
     accounts = await ledger.lock_accounts(conn, partition_id, _account_ids(sources.values(), touched))
     earlier = await repository.find_by_key(conn, partition_id, [c.request.request_key for c in payments])
-    keys = [c.key for c in commands if isinstance(c, _KEYED)]
+    keys = [c.key for c in commands if isinstance(c, _KEYED) and c.key is not None]
     undone = [a.id for a in touched if a.captured_minor] if _undoes(commands) else []
     return Loaded(
         cards={card.number_hash: card for card in cards_found},

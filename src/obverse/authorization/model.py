@@ -207,6 +207,8 @@ class Authorization(msgspec.Struct, frozen=True):
     released_minor: int = 0
     refunded_minor: int = 0
     disputed_minor: int = 0
+    expired_minor: int = 0
+    """What of the released part time has released, and not its merchant."""
 
     @property
     def open_minor(self) -> int:
@@ -232,6 +234,8 @@ class Action(msgspec.Struct, frozen=True):
     amount: Money
     parts: Sequence[int]
     request_key: str
+    asked: str
+    """What a repeat with this key has to ask for as well; see `rules.asked`."""
     to_present: bool
     created_at: datetime
 

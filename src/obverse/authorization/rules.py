@@ -243,6 +243,15 @@ def capture(usage: CardUsage, spent_on: SpentOn) -> None:
         usage.uses_left -= 1
 
 
+def asked(amount_minor: int | None, *, final: bool = False) -> str:
+    """A step as its sender put it, by which a repeat of it is told from another step with the same key.
+
+    >>> asked(1_000, final=True), asked(None)
+    ('1000 final', 'all')
+    """
+    return f"{'all' if amount_minor is None else amount_minor}{' final' if final else ''}"
+
+
 def parts_from_first(limits: Sequence[int], amount_minor: int) -> list[int]:
     """Take an amount from the legs in their order, each up to its limit: how captures are shared out.
 

@@ -32,9 +32,9 @@ async def save(conn: Connection, batch: Batch) -> None:
     partition_id = batch.partition_id
     await repository.insert(conn, partition_id, batch.authorizations(batch.inserted))
     await repository.update(conn, partition_id, batch.authorizations(batch.updated))
-    if batch.withdrawn:
-        await repository.withdraw_from_presenting(conn, partition_id, sorted(batch.withdrawn))
     await repository.insert_actions(conn, partition_id, batch.actions)
+    if batch.withdrawn:  # captures of this very batch among them
+        await repository.withdraw_from_presenting(conn, partition_id, sorted(batch.withdrawn))
     await ledger.post(conn, partition_id, batch.books.journal)
     if uses := batch.card_uses():
         await cards.save_uses(conn, partition_id, uses)

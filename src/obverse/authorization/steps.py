@@ -18,15 +18,17 @@ from obverse.authorization.commands import (
 from obverse.authorization.core import Core
 from obverse.authorization.model import Authorization
 from obverse.kit.ids import AuthorizationId, PartitionId
+from obverse.kit.money import Money
 from obverse.kit.secret import Secret
 
 
 class Steps(Core):
     """Every step after an approval; `actions.py` decides them. Each may be repeated with its key."""
 
-    async def cancel(self, id_: AuthorizationId) -> Authorization:
-        """Undo a payment by its id, in whatever state. Raises `NotFound`, `Unavailable`."""
-        return await self._submit(id_, Reverse(id_))
+    async def cancel(self, id_: AuthorizationId, *, key: str | None = None) -> Authorization:
+        """Undo a payment by its id, in whatever state. Raises `NotFound`, `Unavailable`, and `KeyReused`
+        where the key was another step's."""
+        return await self._submit(id_, Reverse(id_, key))
 
     async def capture(
         self,
@@ -78,25 +80,27 @@ class Steps(Core):
         return await self._submit(id_, Refund(id_, amount_minor, self._key(key)), partition_id)
 
     async def capture_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+        self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
     ) -> Authorization:
         """Complete a payment known by its request key, made with this number; the rest is released."""
-        payment = ByKey(request_key, self._serial_of(number))
-        command = Capture(payment, amount_minor, self._key(key), final=True)
+        payment = self._by_key(request_key, number, amount)
+        command = Capture(payment, _minor(amount), self._key(key), final=True)
         return await self._batchers[self._partition_of(number)].submit(command)
 
     async def release_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+        self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
     ) -> Authorization:
         """As `release`, for a payment known by its request key, made with this number."""
-        command = Release(ByKey(request_key, self._serial_of(number)), amount_minor, self._key(key))
+        payment = self._by_key(request_key, number, amount)
+        command = Release(payment, _minor(amount), self._key(key))
         return await self._batchers[self._partition_of(number)].submit(command)
 
     async def refund_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+        self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
     ) -> Authorization:
         """As `refund`, for a payment known by its request key, made with this number."""
-        command = Refund(ByKey(request_key, self._serial_of(number)), amount_minor, self._key(key))
+        payment = self._by_key(request_key, number, amount)
+        command = Refund(payment, _minor(amount), self._key(key))
         return await self._batchers[self._partition_of(number)].submit(command)
 
     async def open_dispute(self, id_: AuthorizationId, amount_minor: int, *, key: str) -> Authorization:
@@ -148,6 +152,13 @@ class Steps(Core):
             expired += len(ids)
         return expired
 
+    def _by_key(self, request_key: str, number: Secret, amount: Money | None) -> ByKey:
+        return ByKey(request_key, self._serial_of(number), None if amount is None else amount.currency)
+
     def _key(self, key: str | None) -> str:
         """A step without a key of its own is a new one each time."""
         return key or f"step:{self._makers.new_id()}"
+
+
+def _minor(amount: Money | None) -> int | None:
+    return None if amount is None else amount.amount_minor

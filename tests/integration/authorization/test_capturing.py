@@ -31,7 +31,7 @@ async def test_capturing_nothing_is_refused_and_leaves_the_payment_as_it_was(
     request = world.request(face, amount)
     approved = await world.engine.authorize(request)
     with pytest.raises(NotCapturable):
-        await world.engine.capture_by_key(request.request_key, face.number, 0)
+        await world.engine.capture_by_key(request.request_key, face.number, Money(0, KRW))
     assert await world.engine.get(approved.id) == approved
     assert (await world.house.cards.get(card.id)).uses_left == 1
     assert (await world.engine.cancel(approved.id)).status is Status.REVERSED
@@ -46,9 +46,9 @@ async def test_nobody_captures_or_reverses_with_a_number_that_is_not_the_payment
     approved = await world.engine.authorize(request)
     for number in (other.number, replace(face, number=other.cvv).number):
         with pytest.raises(NotFound):
-            await world.engine.capture_by_key(request.request_key, number, 1_000)
+            await world.engine.capture_by_key(request.request_key, number, Money(1_000, KRW))
         with pytest.raises(NotFound):
             await world.engine.reverse(request.request_key, number, Money(1_000, KRW))
     assert await world.engine.get(approved.id) == approved
-    captured = await world.engine.capture_by_key(request.request_key, face.number, 1_000)
+    captured = await world.engine.capture_by_key(request.request_key, face.number, Money(1_000, KRW))
     assert captured.captured_minor == 1_000

@@ -5,14 +5,18 @@ from datetime import timedelta
 
 import pytest
 from tests.factories.books import nothing_is_held_for_what_was_undone
-from tests.factories.engine import EngineWorld
+from tests.factories.engine import APPROVE, EngineWorld
 from tests.factories.ledger import P0
 
 from obverse.authorization import Authorization, Status
+from obverse.authorization.commands import Capture, Conclude, Reverse
 from obverse.authorization.errors import AuthorizationExpired, RefundTooLarge
+from obverse.authorization.ports import LegAnswer
+from obverse.authorization.repository import find_presented
+from obverse.cards import CardFace
 from obverse.kit.database import Database
-from obverse.kit.errors import KeyReused
-from obverse.kit.money import KRW
+from obverse.kit.errors import InvalidRequest, KeyReused
+from obverse.kit.money import KRW, CurrencyCode, Money
 from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
 
@@ -56,6 +60,8 @@ async def test_p06_a_refund_asked_for_again_is_one_refund_and_its_key_is_good_fo
     with pytest.raises(KeyReused):
         await world.engine.refund(payment.id, 2_000, key="r")
     with pytest.raises(KeyReused):
+        await world.engine.refund(payment.id, key="r")
+    with pytest.raises(KeyReused):
         await world.engine.refund((await bought(world)).id, 3_000, key="r")
 
 
@@ -84,6 +90,49 @@ async def test_a_sale_on_a_real_card_that_is_undone_at_once_is_never_presented(w
     assert await presents(world.house.database) == {"capture": False, "reversal": False}
     assert await world.run_reversals() == 1
     await all_is_right(world)
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["captured", "captured at once"])
+async def test_a_sale_captured_and_undone_in_one_batch_is_never_presented(
+    world: EngineWorld, at_once: bool
+) -> None:
+    _, face = await world.off_us_card()
+    if at_once:
+        opened, answers = await _asked(world, face)
+        steps = [Conclude(opened.id, answers), Reverse(opened.id)]
+    else:
+        opened = await world.engine.authorize(world.request(face, 10_000))
+        steps = [Capture(opened.id, None, "c"), Reverse(opened.id)]
+    await world.engine._carry_out(P0, steps)
+    assert await presents(world.house.database) == {"capture": False, "reversal": False}
+    assert await world.run_reversals() == 1
+    await all_is_right(world)
+
+
+async def _asked(world: EngineWorld, face: CardFace) -> tuple[Authorization, dict[int, LegAnswer]]:
+    """A sale captured at once that waits for its card company."""
+    request = world.request(face, 10_000, capture=True)
+    (opened,) = await world.engine._carry_out(P0, [world.engine._authorize_command(request)])
+    assert isinstance(opened, Authorization)
+    return opened, {0: APPROVE}
+
+
+async def test_p06_a_terminal_that_names_another_currency_is_refused(world: EngineWorld) -> None:
+    _, face = await world.card()
+    request = world.request(face, 10_000)
+    await world.engine.authorize(request)
+    for step in (world.engine.capture_by_key, world.engine.release_by_key, world.engine.refund_by_key):
+        with pytest.raises(InvalidRequest):
+            await step(request.request_key, face.number, Money(1_000, CurrencyCode("USD")))
+
+
+async def test_a_capture_on_us_alone_tells_no_card_company(world: EngineWorld) -> None:
+    """A first capture that only the credit line carried is nothing that a card company could have heard of."""
+    _, face = await world.card()
+    payment = await world.engine.authorize(world.request(face, 10_000))
+    await world.engine.capture(payment.id, 4_000)
+    async with world.house.database.connection() as conn:
+        assert await find_presented(conn, P0, [payment.id]) == set()
 
 
 async def test_a_sale_on_a_real_card_that_was_presented_is_undone_by_a_credit(world: EngineWorld) -> None:

@@ -181,12 +181,99 @@ def test_time_releases_the_rest_of_what_was_captured_in_part() -> None:
     assert paid.do(Refund, None, "r").refunded_minor == 5_000
 
 
-def test_an_operator_may_let_an_expired_payment_be_captured_if_the_money_is_still_there() -> None:
+def test_an_operator_may_let_what_credit_lines_held_be_captured_late_if_the_money_is_still_there() -> None:
     paid = Paid()
     paid.do(Expire)
-    captured = paid.do(Capture, 25_000, "late", late=True)
-    assert (captured.status, captured.captured_minor, captured.open_minor) == (Status.APPROVED, 25_000, 0)
-    assert paid.moved() == {"credit line": 20_000, "real card": 5_000, "shop": -25_000}
+    assert isinstance(paid.refused(Capture, 20_001, "more", late=True), CaptureTooLarge)
+    captured = paid.do(Capture, 15_000, "late", late=True)
+    assert (captured.status, captured.captured_minor, captured.open_minor) == (Status.APPROVED, 15_000, 0)
+    assert paid.do(Capture, None, "the rest", late=True).captured_minor == 20_000
+    assert paid.moved() == {"credit line": 20_000, "shop": -20_000}
+    assert isinstance(paid.refused(Capture, None, "no more", late=True), NotCapturable)
+
+
+def test_nothing_is_captured_late_of_what_only_a_card_company_held() -> None:
+    paid = Paid()
+    paid.do(Capture, 20_000, "the credit line's")
+    paid.do(Expire)
+    assert isinstance(paid.refused(Capture, 1, "late"), AuthorizationExpired)
+    assert isinstance(paid.refused(Capture, 1, "late", late=True), NotCapturable)
+
+
+def test_p08_a_late_capture_that_is_undone_gives_everything_back() -> None:
+    paid = Paid()
+    paid.do(Expire)
+    paid.do(Capture, 20_000, "late", late=True)
+    undone = paid.do(Reverse)
+    assert (undone.status, undone.refunded_minor, paid.moved()) == (Status.REVERSED, 20_000, {})
+
+
+def test_p08_a_reversal_of_an_expired_payment_ends_it_for_operators_too() -> None:
+    paid = Paid()
+    paid.do(Expire)
+    before = list(paid.batch.legs_to_reverse)
+    assert paid.do(Reverse).status is Status.REVERSED
+    assert paid.batch.legs_to_reverse == before, "its card company was told when it expired"
+    assert isinstance(paid.refused(Capture, 1, "late", late=True), NotCapturable)
+
+
+def test_what_its_merchant_has_released_is_not_captured_late() -> None:
+    paid = Paid()
+    paid.do(Release, 25_000, "gave it up")
+    paid.do(Expire)
+    assert isinstance(paid.refused(Capture, 5_001, "late", late=True), CaptureTooLarge)
+    assert paid.do(Capture, None, "late", late=True).captured_minor == 5_000
+
+
+def test_a_payment_released_part_by_part_is_undone_by_the_last_part() -> None:
+    paid = Paid()
+    paid.do(Release, 10_000, "1")
+    assert paid.do(Release, 20_000, "2").status is Status.REVERSED
+    assert paid.do(Release, 20_000, "2").repeated
+    assert isinstance(paid.refused(Capture, None, "c"), NotCapturable)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((Capture, 1_000), (Capture, 1_000, True)),
+        ((Capture, 1_000), (Capture, None)),
+        ((Capture, None), (Capture, 30_000)),
+        ((Release, 1_000), (Release, None)),
+    ],
+    ids=["final", "all instead of a part", "a part instead of all", "release all"],
+)
+def test_p06_a_key_is_good_for_what_was_asked_with_it_only(
+    first: tuple[Any, ...], second: tuple[Any, ...]
+) -> None:
+    paid = Paid()
+    paid.do(first[0], first[1], "k")
+    assert isinstance(paid.refused(second[0], second[1], "k", *second[2:]), KeyReused)
+
+
+def test_p06_undoing_with_the_key_of_another_step_is_refused() -> None:
+    paid = Paid()
+    paid.do(Release, 1_000, "k")
+    assert isinstance(paid.refused(Reverse, "k"), KeyReused)
+    assert paid.do(Reverse, "another").status is Status.REVERSED
+
+
+def test_no_key_of_a_caller_can_be_that_of_the_rest_of_a_final_capture() -> None:
+    paid = Paid()
+    paid.do(Capture, 1_000, "a:rest")
+    assert paid.do(Capture, 1_000, "a", True).open_minor == 0
+    keys = [action.request_key for action in paid.batch.actions]
+    assert len(set(keys)) == len(keys) == 3
+
+
+def test_what_the_merchant_won_of_an_undone_payment_can_still_be_refunded() -> None:
+    paid = Paid()
+    paid.do(Capture, None, "c")
+    paid.do(OpenDispute, 12_000, "d")
+    paid.do(Reverse)
+    paid.do(CloseDispute, 12_000, "e", merchant_pays=False)
+    assert paid.do(Refund, None, "r").refunded_minor == AMOUNT
+    assert paid.moved() == {}
 
 
 def test_an_expired_payment_whose_money_has_gone_is_not_captured() -> None:
@@ -195,7 +282,7 @@ def test_an_expired_payment_whose_money_has_gone_is_not_captured() -> None:
     other = a_card(paid.line)
     spent = a_batch([other], [paid.line], [replace(paid.credit, debits_posted_minor=1)])
     spent._by_id[paid.id] = paid.batch.authorizations([paid.id])[0]
-    assert isinstance(spent.decide(Capture(paid.id, None, "late", late=True)), NotCapturable)
+    assert isinstance(spent.decide(Capture(paid.id, 20_000, "late", late=True)), NotCapturable)
 
 
 @pytest.mark.parametrize("merchant_pays", [True, False], ids=["merchant", "member"])

@@ -11,7 +11,7 @@ from obverse.kit.ids import ActionId, AuthorizationId, PartitionId
 from obverse.kit.money import CurrencyCode, Money
 
 _COLUMNS: Final = """
-    id, authorization_id, merchant_id, kind, amount_minor, parts, currency, request_key, to_present,
+    id, authorization_id, merchant_id, kind, amount_minor, parts, currency, request_key, asked, to_present,
     created_at
 """
 
@@ -28,8 +28,11 @@ select {_COLUMNS} from actions where partition_id = $1 and authorization_id = $2
 """
 
 PRESENTED: Final = """
-select distinct authorization_id from actions
-where partition_id = $1 and authorization_id = any($2) and kind = 'capture' and not to_present
+select distinct a.authorization_id
+from actions as a
+join legs as l on l.partition_id = a.partition_id and l.authorization_id = a.authorization_id
+where a.partition_id = $1 and a.authorization_id = any($2) and a.kind = 'capture' and not a.to_present
+    and l.kind = 'linked_card' and a.parts[l.position + 1] > 0
 """
 
 # The caller holds the lock of each payment, without which nobody presents its actions.
@@ -41,13 +44,13 @@ where partition_id = $1 and authorization_id = any($2) and to_present
 # What differs from row to row as arrays; `parts` are arrays themselves, which unnest would flatten.
 INSERT: Final = """
 insert into actions (partition_id, id, authorization_id, merchant_id, kind, amount_minor, parts, currency,
-    request_key, to_present, created_at)
+    request_key, asked, to_present, created_at)
 select $1, id, authorization_id, merchant_id, kind, amount_minor, parts::bigint[], currency, request_key,
-    to_present, created_at
+    asked, to_present, created_at
 from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-        $10::boolean[], $11::timestamptz[])
-    as new (id, authorization_id, merchant_id, kind, amount_minor, parts, currency, request_key, to_present,
-        created_at)
+        $10::text[], $11::boolean[], $12::timestamptz[])
+    as new (id, authorization_id, merchant_id, kind, amount_minor, parts, currency, request_key, asked,
+        to_present, created_at)
 """
 
 
@@ -66,10 +69,7 @@ async def actions_of(conn: Connection, partition_id: PartitionId, id_: Authoriza
 async def find_presented(
     conn: Connection, partition_id: PartitionId, ids: Sequence[AuthorizationId]
 ) -> set[AuthorizationId]:
-    """Those of these payments of which card companies have been told in a clearing file.
-
-    Captures of on-us legs are never presented and count as told of: nobody has to be told otherwise.
-    """
+    """Those of these payments of which card companies have been told in a clearing file."""
     return {row["authorization_id"] for row in await conn.fetch(PRESENTED, partition_id, ids)}
 
 
@@ -96,6 +96,7 @@ async def insert_actions(conn: Connection, partition_id: PartitionId, actions: S
         ["{" + ",".join(map(str, a.parts)) + "}" for a in ordered],
         [a.amount.currency for a in ordered],
         [a.request_key for a in ordered],
+        [a.asked for a in ordered],
         [a.to_present for a in ordered],
         [a.created_at for a in ordered],
     )
@@ -110,6 +111,7 @@ def _action(row: asyncpg.Record) -> Action:
         amount=Money(row["amount_minor"], CurrencyCode(row["currency"])),
         parts=row["parts"],
         request_key=row["request_key"],
+        asked=row["asked"],
         to_present=row["to_present"],
         created_at=row["created_at"],
     )

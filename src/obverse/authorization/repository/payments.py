@@ -25,7 +25,8 @@ from obverse.wallet.model import SourceKind
 _COLUMNS: Final = """
     partition_id, id, request_key, fingerprint, status, decline, failed_rules, approval_code, card_id,
     merchant_id, terminal, entry, category, amount_minor, currency, captured_minor, captured_at_once,
-    deadline_at, created_at, answered_again, released_minor, refunded_minor, disputed_minor
+    deadline_at, created_at, answered_again, released_minor, refunded_minor, disputed_minor,
+    expired_minor
 """
 _LEG_COLUMNS: Final = """
     authorization_id, position, source_id, kind, amount_minor, status, debit_account_id, credit_account_id,
@@ -106,11 +107,12 @@ UPDATE: Final = """
 update authorizations set status = new.status, decline = new.decline, approval_code = new.approval_code,
     captured_minor = new.captured_minor, deadline_at = new.deadline_at,
     answered_again = new.answered_again, released_minor = new.released_minor,
-    refunded_minor = new.refunded_minor, disputed_minor = new.disputed_minor
+    refunded_minor = new.refunded_minor, disputed_minor = new.disputed_minor,
+    expired_minor = new.expired_minor
 from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[],
-        $8::boolean[], $9::bigint[], $10::bigint[], $11::bigint[])
+        $8::boolean[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
     as new (id, status, decline, approval_code, captured_minor, deadline_at, answered_again, released_minor,
-        refunded_minor, disputed_minor)
+        refunded_minor, disputed_minor, expired_minor)
 where authorizations.partition_id = $1 and authorizations.id = new.id
 """
 
@@ -310,6 +312,7 @@ async def update(
         [a.released_minor for a in authorizations],
         [a.refunded_minor for a in authorizations],
         [a.disputed_minor for a in authorizations],
+        [a.expired_minor for a in authorizations],
     )
     legs = [(a.id, leg) for a in authorizations for leg in a.legs]
     if legs:
@@ -366,6 +369,7 @@ def _authorization(row: asyncpg.Record, legs: Sequence[Leg]) -> Authorization:
         released_minor=row["released_minor"],
         refunded_minor=row["refunded_minor"],
         disputed_minor=row["disputed_minor"],
+        expired_minor=row["expired_minor"],
     )
 
 

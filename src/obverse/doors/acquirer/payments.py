@@ -11,6 +11,7 @@ from obverse.clearing.claims import Attempt, ClaimKind, Road
 from obverse.doors.acquirer.batches import reconcile, upload
 from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine
 from obverse.kit.errors import ObverseError, Unavailable
+from obverse.kit.money import Money
 from obverse.merchants.model import Merchant
 from obverse.networks.iso8583 import response_codes
 from obverse.networks.iso8583.batches import ReconciliationMessage, UploadMessage
@@ -115,20 +116,20 @@ class Payments:
         return answer(message.fields, code, authorization.approval_code if approved else None)
 
     async def _capture(self, message: CaptureMessage, arrived: datetime) -> bytes:
-        payment, amount_minor = message.original.request_key(arrived), message.amount.amount_minor
+        payment = message.original.request_key(arrived)
         key = message.origin.request_key(arrived)
         try:
-            captured = await self._engine.capture_by_key(payment, message.number, amount_minor, key=key)
+            captured = await self._engine.capture_by_key(payment, message.number, message.amount, key=key)
         except ObverseError as refused:
             await self._claims.note(_attempt(message, ClaimKind.CAPTURE, key), refused)
             raise
         return answer(message.fields, response_codes.of_payment(captured))
 
     async def _refund(self, message: RefundMessage, arrived: datetime) -> bytes:
-        payment, amount_minor = message.original.request_key(arrived), message.amount.amount_minor
+        payment = message.original.request_key(arrived)
         key = message.origin.request_key(arrived)
         try:
-            refunded = await self._engine.refund_by_key(payment, message.number, amount_minor, key=key)
+            refunded = await self._engine.refund_by_key(payment, message.number, message.amount, key=key)
         except ObverseError as refused:
             await self._claims.note(_attempt(message, ClaimKind.REFUND, key), refused)
             raise
@@ -151,12 +152,13 @@ class Payments:
     async def _reverse_in_part(self, message: ReversalMessage, arrived: datetime) -> bytes:
         """Release the difference, or give it back where the sale was complete at once (0200)."""
         payment = message.original.request_key(arrived), message.number
-        undone_minor = message.amount.amount_minor - message.kept_minor
+        undone = Money(message.amount.amount_minor - message.kept_minor, message.amount.currency)
         key = message.origin.request_key(arrived)
         try:
-            authorization = await self._engine.release_by_key(*payment, undone_minor, key=key)
+            authorization = await self._engine.release_by_key(*payment, undone, key=key)
         except NothingToRelease:
-            authorization = await self._engine.refund_by_key(*payment, undone_minor, key=key)
+            # A key of its own: the repeat, too, asks for the release first, and must not find a refund there.
+            authorization = await self._engine.refund_by_key(*payment, undone, key=f"undone:{key}")
         return answer(message.fields, response_codes.of_payment(authorization))
 
     async def _merchant(self, acquirer: str, merchant_no: str, terminal: str) -> Merchant | None:

@@ -20,20 +20,20 @@ class PaymentEngine(Protocol):
         ...
 
     async def capture_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+        self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
     ) -> Authorization:
         """Complete the payment with this request key; `key`, here and below, is the step's own. Raises
         `NotFound`, `NotCapturable`, `AlreadyCaptured`, `CaptureTooLarge`, `AuthorizationExpired`."""
         ...
 
     async def release_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+        self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
     ) -> Authorization:
         """Give up what is held of it. Raises `NotFound`, `NothingToRelease`, `ReleaseTooLarge`."""
         ...
 
     async def refund_by_key(
-        self, request_key: str, number: Secret, amount_minor: int | None = None, *, key: str | None = None
+        self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
     ) -> Authorization:
         """Give back what was captured of it. Raises `NotFound`, `NotRefundable`, `RefundTooLarge`."""
         ...

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 from obverse.access.model import Scope
 from obverse.authorization.errors import NotRefundable
 from obverse.authorization.model import Action, ActionKind, Authorization
+from obverse.cards import CardHandedOver, Viewer, sight
 from obverse.clearing.claims import Attempt, ClaimKind, Road
 from obverse.doors.rest.answer import Repeatable
 from obverse.doors.rest.auth import Allow, Caller, caller_of
@@ -19,7 +20,7 @@ from obverse.doors.rest.payments import payment_shown_to, visible_payment
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.doors.rest.shapes import Body, PositiveAmount, View
 from obverse.draws import HOUSE_MERCHANT
-from obverse.kit.errors import NotPermitted, ObverseError
+from obverse.kit.errors import ObverseError
 from obverse.kit.ids import to_text
 
 _PAYERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
@@ -72,7 +73,7 @@ async def capture_payment(
     body = data or CaptureBody()
     caller = caller_of(request)
     payment = await visible_payment(services(request), caller, payment_id)
-    key = _step_key(request, "capture")
+    key = _step_key(request, "capture", payment)
     try:
         captured = await services(request).engine.capture(
             payment.id, body.amount, key=key, final=body.final, partition_id=payment.partition_id
@@ -100,11 +101,10 @@ async def cancel_payment(
     """
     engine, caller = services(request).engine, caller_of(request)
     payment = await _purchase(request, payment_id)
+    key = _step_key(request, "cancel", payment)
     if data is None or data.amount is None:
-        return await _answer(request, caller, await engine.cancel(payment.id))
-    released = await engine.release(
-        payment.id, data.amount, key=_step_key(request, "release"), partition_id=payment.partition_id
-    )
+        return await _answer(request, caller, await engine.cancel(payment.id, key=key))
+    released = await engine.release(payment.id, data.amount, key=key, partition_id=payment.partition_id)
     return await _answer(request, caller, released)
 
 
@@ -125,7 +125,7 @@ async def refund_payment(
     caller = caller_of(request)
     payment = await _purchase(request, payment_id)
     amount_minor = data.amount if data else None
-    key = _step_key(request, "refund")
+    key = _step_key(request, "refund", payment)
     try:
         refunded = await services(request).engine.refund(
             payment.id, amount_minor, key=key, partition_id=payment.partition_id
@@ -142,9 +142,10 @@ async def list_payment_actions(request: HttpRequest, payment_id: FromPath[str]) 
     caller = caller_of(request)
     joined = services(request)
     payment = await visible_payment(joined, caller, payment_id)
-    shown = await payment_shown_to(joined, caller, payment)
-    if caller.member_id is not None and shown.merchant is None:
-        raise NotPermitted("What becomes of a card that was handed over is its holder's to know.")
+    if caller.member_id is not None and payment.card_id is not None:
+        card = await joined.cards.get(payment.card_id)
+        if not sight(card, Viewer.MEMBER).payments:
+            raise CardHandedOver(card.id)
     actions = await joined.engine.actions_of(payment)
     return ActionsView([_view(action, parts=caller.sees_reasons) for action in actions])
 
@@ -160,10 +161,10 @@ async def _purchase(request: HttpRequest, payment_id: str) -> Authorization:
     return payment
 
 
-def _step_key(request: HttpRequest, step: str) -> str | None:
-    """The Idempotency-Key, made unique among callers and routes."""
+def _step_key(request: HttpRequest, step: str, payment: Authorization) -> str | None:
+    """The Idempotency-Key, made unique among callers and routes, of which each payment has its own."""
     key = caller_of(request).request_key(request)
-    return None if key is None else f"{step}:{key}"
+    return None if key is None else f"{step}:{payment.id.hex}:{key}"
 
 
 def _attempt(

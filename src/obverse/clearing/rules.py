@@ -1,1 +1,0 @@
-"""Decisions of this room. Pure: no I/O, no clock."""
