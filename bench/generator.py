@@ -21,9 +21,11 @@ import uvloop
 
 _ISO_BITMAP: Final = slice(6, 22)
 _ISO_STAN: Final = slice(68, 74)
-_ISO_CODE: Final = slice(100, 102)
-"""In a frame with its two bytes of length: DE 2 has 16 digits, DE 32 six, and DE 12 and 13 are absent."""
-_ISO_APPROVED_FIELDS: Final = (2, 3, 4, 7, 11, 32, 37, 38, 39, 41, 42, 49)
+_ISO_CODE_AT: Final = 94
+"""In a frame with its two bytes of length: DE 2 has 16 digits, DE 32 six, and DE 12, 13 and 38 are absent."""
+_ISO_DONE_FIELDS: Final = (2, 3, 4, 7, 11, 32, 37, 39, 41, 42, 49)
+_ISO_APPROVED_FIELDS: Final = (*_ISO_DONE_FIELDS, 38)
+_ISO_APPROVAL_CODE_LENGTH: Final = 6
 _TICK_S: Final = 0.001
 _DRAIN_S: Final = 15.0
 _now: Final = time.perf_counter
@@ -31,7 +33,8 @@ _now: Final = time.perf_counter
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What to send where. `per_second` None is a closed loop; `expected` is in every right REST answer."""
+    """What to send where. `per_second` None is a closed loop; `expected` is in every right REST answer.
+    `approves`: a right ISO 8583 answer has an approval code."""
 
     wire: Literal["iso8583", "rest"]
     port: int
@@ -42,6 +45,7 @@ class Job(msgspec.Struct, frozen=True):
     seconds: float
     messages: list[bytes]
     expected: bytes = b'"status":"approved"'
+    approves: bool = True
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -147,6 +151,12 @@ class _Caller(asyncio.Protocol):
 class _Iso8583Caller(_Caller):
     """Many requests in flight; the trace number of an answer is the index of its request."""
 
+    def __init__(self, run: _Run, job: Job) -> None:
+        super().__init__(run, job)
+        self._bitmap = _bitmap(_ISO_APPROVED_FIELDS if job.approves else _ISO_DONE_FIELDS)
+        code_at = _ISO_CODE_AT + (_ISO_APPROVAL_CODE_LENGTH if job.approves else 0)
+        self._code = slice(code_at, code_at + 2)
+
     def data_received(self, data: bytes) -> None:
         run, now = self._run, _now()
         data = self._rest + data if self._rest else data
@@ -155,7 +165,7 @@ class _Iso8583Caller(_Caller):
             frame = data[at:end]
             at = end
             answers += 1
-            if frame[_ISO_BITMAP] != _APPROVED_BITMAP or frame[_ISO_CODE] != b"00":
+            if frame[_ISO_BITMAP] != self._bitmap or frame[self._code] != b"00":
                 answer = frame.decode("ascii", "replace")
                 return run.fail(f"{answer[2:22]} ... {answer[84:]}")  # without the card number
             run.answered(int(frame[_ISO_STAN]), now)
@@ -195,9 +205,6 @@ def _content_length(head: bytes) -> int:
 
 def _bitmap(fields: Sequence[int]) -> bytes:
     return b"%016X" % sum(1 << (64 - number) for number in fields)
-
-
-_APPROVED_BITMAP: Final = _bitmap(_ISO_APPROVED_FIELDS)
 
 
 async def generate(job: Job) -> Outcome:

@@ -9,12 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import httpx
+import msgspec
+
+from bench.errors import BenchFailed
 from bench.generator import Job, Outcome
-from bench.messages import Payment, iso8583_messages, rest_orders, rest_payments
+from bench.messages import (
+    Payment,
+    claim_file,
+    iso8583_messages,
+    iso8583_sales_and_refunds,
+    rest_orders,
+    rest_payments,
+)
 from bench.processes import Platform, free_port, generate
 from bench.results import Measured
 from bench.settlement import settle_a_day
 from bench.stock import Stock
+from obverse.kit.ids import to_text
 from obverse.wallet import SourceKind
 
 _WARM_UP_S: Final = 1.0
@@ -27,6 +39,10 @@ _FIRST_GUESS: Final = 10_000
 """Payments per second a load is expected to reach before it was measured."""
 _SINGLE_REQUESTS: Final = 2_000
 _BULK: Final = 20_000
+_CLAIMS: Final = 50_000
+_STEPS_S: Final = 60.0
+"""How long the payments that a load needs before its clock starts may take."""
+_POLL_S: Final = 0.02
 
 
 class Bench:
@@ -104,6 +120,72 @@ class Bench:
         """Authorizations in the database."""
         async with self.stock.database.connection() as conn:
             return int(await conn.fetchval("select count(*) from authorizations"))
+
+    # after payments --------------------------------------------------------------------------------------
+
+    async def refunds(self) -> Measured:
+        """As many as it takes, each of another payment, in a closed loop: 0200 with processing code 20."""
+        rows = await self.stored()
+        expected = int(self._fastest.get("refunds", _FIRST_GUESS) * 1.4 * (_WARM_UP_S + _SECONDS))
+        sales, refunds = iso8583_sales_and_refunds(await self.stock.take(expected))
+        await self._send_all(sales)
+        before = self.platform.batches()
+        outcome = await generate(
+            Job(
+                wire="iso8583",
+                port=self.platform.acquirer_port,
+                connections=_CONNECTIONS,
+                in_flight=_IN_FLIGHT,
+                per_second=None,
+                warm_up_s=_WARM_UP_S,
+                seconds=_SECONDS,
+                messages=refunds,
+                approves=False,
+            )
+        )
+        after = self.platform.batches()
+        self._fastest["refunds"] = max(outcome.per_second, self._fastest.get("refunds", 0))
+        batch_mean = (after[1] - before[1]) / max(after[0] - before[0], 1)
+        return Measured(per_second=outcome.per_second, batch_mean=batch_mean, rows=rows)
+
+    async def claims(self) -> Measured:
+        """One claim file of one merchant, each line another payment: from its first byte to its last claim."""
+        rows = await self.stored()
+        shop = self.stock.merchants[0]
+        payments = [replace(payment, merchant=shop) for payment in await self.stock.take(_CLAIMS)]
+        await self._send_all(iso8583_messages(payments))
+        content = claim_file(payments, await self.stock.approval_codes(payments))
+        headers = {"Authorization": f"Bearer {self.stock.token.reveal()}", "Content-Type": "text/csv"}
+        address = f"http://127.0.0.1:{self.platform.rest_port}/v1/claim_files"
+        before = self.platform.batches()
+        async with httpx.AsyncClient(headers=headers, timeout=_STEPS_S, trust_env=False) as door:
+            began = time.perf_counter()
+            sent = await door.post(address, params={"merchant": to_text("mer", shop.id)}, content=content)
+            file = sent.json()
+            while file.get("status") == "processing":
+                await asyncio.sleep(_POLL_S)
+                file = (await door.get(f"{address}/{file['id']}")).json()
+            seconds = time.perf_counter() - began
+        after = self.platform.batches()
+        if file.get("report", {}).get("captured", {}).get("claims") != _CLAIMS:
+            raise BenchFailed(f"The claims were not all paid: {msgspec.json.encode(file).decode()}")
+        batch_mean = (after[1] - before[1]) / max(after[0] - before[0], 1)
+        return Measured(per_second=_CLAIMS / seconds, batch_mean=batch_mean, rows=rows)
+
+    async def _send_all(self, messages: list[bytes]) -> None:
+        """Payments that a load needs before its clock starts."""
+        job = Job(
+            wire="iso8583",
+            port=self.platform.acquirer_port,
+            connections=_CONNECTIONS,
+            in_flight=_IN_FLIGHT,
+            per_second=None,
+            warm_up_s=0,
+            seconds=_STEPS_S,
+            messages=messages,
+        )
+        if (await generate(job)).sent < len(messages):
+            raise BenchFailed(f"{len(messages)} payments take longer than {_STEPS_S:g} s.")
 
     # the others ------------------------------------------------------------------------------------------
 
@@ -184,6 +266,8 @@ MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[Measured]]]] = {
     "off_us": lambda bench: bench.payments_at_peak(
         "off_us", kind=SourceKind.LINKED_CARD, in_flight=_OFF_US_IN_FLIGHT
     ),
+    "refunds": Bench.refunds,
+    "claims": Bench.claims,
     "single": Bench.single,
     "issue": Bench.issue,
     "issue_bulk": Bench.issue_bulk,

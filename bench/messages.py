@@ -27,10 +27,11 @@ from obverse.networks.iso8583.fields import (
     DE42_MERCHANT,
     DE48_ADDITIONAL_DATA,
     DE49_CURRENCY,
+    DE90_ORIGINAL,
     MTI,
     SUBELEMENT_CVV,
 )
-from obverse.networks.iso8583.messages import write_subelements
+from obverse.networks.iso8583.messages import original_data, write_subelements
 
 AMOUNT_MINOR: Final = 1_000
 
@@ -52,29 +53,70 @@ class Payment:
 
 def iso8583_messages(payments: Sequence[Payment]) -> list[bytes]:
     """0100, online, with CVV; the trace number is the position in this list."""
-    transmitted_at = f"{datetime.now(UTC):%m%d%H%M%S}"
-    return [_iso8583(payment, stan, transmitted_at) for stan, payment in enumerate(payments)]
+    transmitted_at = _now()
+    return [
+        _iso8583("0100", payment, stan, transmitted_at, next(_references))
+        for stan, payment in enumerate(payments)
+    ]
 
 
-def _iso8583(payment: Payment, stan: int, transmitted_at: str) -> bytes:
+def iso8583_sales_and_refunds(payments: Sequence[Payment]) -> tuple[list[bytes], list[bytes]]:
+    """0200 for each payment, captured at once, and the 0200 that gives it back in whole."""
+    sold_at = _now()
+    references = [next(_references) for _ in payments]
+    numbered = list(enumerate(zip(payments, references, strict=True)))
+    sales = [_iso8583("0200", payment, stan, sold_at, rrn) for stan, (payment, rrn) in numbered]
+    refunds = [_refund(payment, stan, sold_at, rrn) for stan, (payment, rrn) in numbered]
+    return sales, refunds
+
+
+def claim_file(payments: Sequence[Payment], approval_codes: Sequence[str]) -> bytes:
+    """A claim file of one merchant; one line for each payment."""
+    lines = [
+        f"capture,BENCH-{next(_references)},{payment.number.reveal()},{code},{AMOUNT_MINOR},,,"
+        for payment, code in zip(payments, approval_codes, strict=True)
+    ]
+    trailer = f"trailer,{len(lines)},{len(lines) * AMOUNT_MINOR}"
+    return "\n".join(["header,1,KRW", *lines, trailer, ""]).encode()
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%m%d%H%M%S}"
+
+
+def _iso8583(mti: str, payment: Payment, stan: int, transmitted_at: str, rrn: int) -> bytes:
+    fields = _fields(mti, payment, stan, transmitted_at, rrn) | {
+        DE14_EXPIRY: payment.expiry,
+        DE22_ENTRY_MODE: "810",
+        DE48_ADDITIONAL_DATA: write_subelements({SUBELEMENT_CVV: payment.cvv.reveal()}),
+    }
+    return frame(encode(fields))
+
+
+def _refund(payment: Payment, stan: int, sold_at: str, rrn: int) -> bytes:
+    original = original_data("0200", sold_at, f"{stan:06d}", payment.merchant.acquirer_id)
+    fields = _fields("0200", payment, stan, sold_at, rrn) | {
+        DE3_PROCESSING_CODE: "200000",
+        DE90_ORIGINAL: original,
+    }
+    return frame(encode(fields))
+
+
+def _fields(mti: str, payment: Payment, stan: int, transmitted_at: str, rrn: int) -> dict[str, str]:
     merchant = payment.merchant
-    fields = {
-        MTI: "0100",
+    return {
+        MTI: mti,
         DE2_CARD_NUMBER: payment.number.reveal(),
         DE3_PROCESSING_CODE: "000000",
         DE4_AMOUNT: f"{AMOUNT_MINOR:012d}",
         DE7_TRANSMITTED_AT: transmitted_at,
         DE11_STAN: f"{stan:06d}",
-        DE14_EXPIRY: payment.expiry,
-        DE22_ENTRY_MODE: "810",
         DE32_ACQUIRER: merchant.acquirer_id,
-        DE37_RRN: f"{next(_references):012d}",
+        DE37_RRN: f"{rrn:012d}",
         DE41_TERMINAL: merchant.terminals[0],
         DE42_MERCHANT: f"{merchant.merchant_no:15}",
-        DE48_ADDITIONAL_DATA: write_subelements({SUBELEMENT_CVV: payment.cvv.reveal()}),
         DE49_CURRENCY: "410",
     }
-    return frame(encode(fields))
 
 
 def rest_payments(payments: Sequence[Payment], token: Secret) -> list[bytes]:

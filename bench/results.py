@@ -33,6 +33,8 @@ LOADS: Final = (
     Load("one_merchant", "the same, all at one merchant", "on_us_iso8583", 0.9),
     Load("on_us_rest", "the same over REST", "tpcb", 0.8),
     Load("off_us", "real card at the card company", "on_us_iso8583", 0.4),
+    Load("refunds", "refunds of captured payments, ISO 8583", "on_us_iso8583", 0.8),
+    Load("claims", "a claim file, matched and paid line by line", "on_us_iso8583", 0.8),
     Load("single", "one request at a time, ISO 8583", p50_ms_max=3),
     Load("issue", "one-time numbers, one by one, REST", per_second_min=1_500),
     Load("issue_bulk", "one-time numbers, 20,000 in one order", per_second_min=20_000),

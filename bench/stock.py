@@ -39,12 +39,18 @@ _CREDIT: Final = Money(10**11, KRW)
 _P0: Final = PartitionId(0)
 _ORDER: Final = 2_000
 """Cards issued at once."""
+_PATIENCE_S: Final = 60
 
 # An order is one member's; issuing hundreds of thousands one by one would take longer than the benchmark.
 _SPREAD: Final = """
 update cards set member_id = owner.member_id, funding = array[owner.source_id]
 from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as owner (card_id, member_id, source_id)
 where cards.partition_id = 0 and cards.id = owner.card_id
+"""
+
+_APPROVAL_CODES: Final = """
+select c.number_hash, a.approval_code from cards as c join authorizations as a on a.card_id = c.id
+where c.number_hash = any($1::bytea[])
 """
 
 # No one-time card of a benchmark is spent by two payments, and no member signs in.
@@ -167,6 +173,13 @@ class Stock:
     def give_back(self, payments: Sequence[Payment], kind: SourceKind = SourceKind.CREDIT_LINE) -> None:
         """What was not sent is kept for the next load."""
         self._pools[kind].unused.extend(payments)
+
+    async def approval_codes(self, payments: Sequence[Payment]) -> list[str]:
+        """What the approvals of these payments said (DE 38)."""
+        hashes = [self._vault.number_hashes(payment.number)[0].digest for payment in payments]
+        async with self.database.connection() as conn:
+            found = dict(await conn.fetch(_APPROVAL_CODES, hashes, timeout=_PATIENCE_S))
+        return [found[hash_] for hash_ in hashes]
 
     async def _issue(self, pool: _Pool, count: int) -> list[Payment]:
         """Fresh cards, each of a member drawn at random, as payments at a shop drawn at random."""

@@ -32,16 +32,19 @@ create table breaks (
     reason text,
     found_at timestamptz not null,
     ended_at timestamptz,
+    -- When a run did not see it any more: from then on an explanation explains nothing.
+    gone_at timestamptz,
     check ((state = 'resolved') = (reason is not null)),
-    check ((state = 'open') = (ended_at is null))
+    check ((state = 'open') = (ended_at is null)),
+    check (case state when 'open' then gone_at is null when 'cleared' then gone_at is not null else true end)
 );
--- One break per fact: found again it is the same one, with other numbers it is another.
-create unique index breaks_open on breaks (kind, subject) where state = 'open';
-create index breaks_resolved on breaks (kind, subject) where state = 'resolved';
+-- One break per fact for as long as it is seen; found again later, or with another difference, it is another.
+create unique index breaks_known on breaks (kind, subject) where gone_at is null;
 create index breaks_state on breaks (state, id);
 
 grant select, insert on reconciliation_runs to obverse_app;
-grant select, insert, update on breaks to obverse_app;
+grant select, insert on breaks to obverse_app;
+grant update (state, reason, ended_at, gone_at) on breaks to obverse_app;
 """
 
 

@@ -19,6 +19,7 @@ from tests.factories.ledger import P0
 from tests.factories.members import PASSWORD
 from tests.factories.merchants import a_merchant, applications_room
 from tests.factories.presentments import presentments_room
+from tests.factories.reconciliation import a_reconciliation
 from tests.factories.settlement import settlement_rooms
 from tests.factories.wallet import (
     BIN,
@@ -41,7 +42,6 @@ from obverse.kit.money import KRW
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
-from obverse.reconciliation import Reconciliation
 from obverse.treasury import Desk, Treasury
 from obverse.wallet import CardDetails
 
@@ -210,7 +210,7 @@ async def open_rest_house(
             applications=applications_room(
                 house.merchants, database, clock, new_id, partial(_first_key, access, live), house.vault
             ),
-            reconciliation=Reconciliation(database, clock=clock, new_id=new_id, currency=KRW),
+            reconciliation=a_reconciliation(house),
             settlements=settlements,
             reports=reports,
             treasury=treasury,

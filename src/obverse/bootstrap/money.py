@@ -113,7 +113,7 @@ def money_chores(rooms: MoneyRooms) -> Sequence[Chore]:
         Chore("finish disputes", _FINISH_DISPUTES_EVERY, rooms.disputes.finish),
         Chore("end times to answer", _END_ANSWER_TIMES_EVERY, rooms.disputes.mark_unanswered),
         Chore("finish draws", _FINISH_DRAWS_EVERY, rooms.draws.finish),
-        Chore("reconcile", _RECONCILE_EVERY, rooms.reconciliation.run),
+        Chore("reconcile", _RECONCILE_EVERY, rooms.reconciliation.run_hourly),
     ]
 
 
@@ -352,5 +352,10 @@ def _draws(base: Foundation, treasury: Treasury) -> Draws:
 
 
 def _reconciliation(base: Foundation) -> Reconciliation:
-    currency = CurrencyCode(base.settings.currency)
-    return Reconciliation(base.database, clock=base.clock, new_id=base.new_id, currency=currency)
+    return Reconciliation(
+        base.database,
+        clock=base.clock,
+        new_id=base.new_id,
+        calendar=base.calendar,
+        currency=CurrencyCode(base.settings.currency),
+    )

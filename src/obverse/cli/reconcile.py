@@ -26,6 +26,7 @@ async def reconcile(settings: Settings) -> int:
             database,
             clock=clock,
             new_id=uuid7_source(clock.now_ms, os.urandom),
+            calendar=settings.calendar(),
             currency=CurrencyCode(settings.currency),
         )
         run = await reconciliation.run()

@@ -139,6 +139,7 @@ _KINDS: Final = {
     "pres": "presentment",
     "rcpt": "receipt",
     "rpl": "replay",
+    "run": "reconciliation run",
     "stl": "settlement",
     "stm": "statement",
 }

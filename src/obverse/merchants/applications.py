@@ -57,13 +57,13 @@ class Applications:
     ) -> tuple[Application, Secret]:
         """Ask to be a merchant; returns the application with its token, which is not shown again.
 
-        `origin` is where it comes from, and is kept as a keyed hash, to count by.
+        `origin` is the address it comes from; that is kept as a keyed hash, to count by.
         Raises `InvalidRequest`, `TooManyApplications`.
         """
         rules.check_details(details)
         now = self._clock.now()
         token = new_token(APPLICANT, self._random_bytes)
-        origin_hash = self._vault.token_hash(Secret(f"application from:{origin}"))
+        origin_hash = self._vault.token_hash(Secret(f"application from:{rules.origin_of(origin)}"))
         application = Application(
             id=ApplicationId(self._new_id()),
             merchant_id=MerchantId(self._new_id()),
@@ -133,7 +133,7 @@ class Applications:
             if rules.is_approval_repeated(application, known, terms):
                 return application
             merchant = await self._merchants.take_in(conn, id_, application.details, terms)
-            told = {"merchant": to_text("mer", id_)}
+            told = {"merchant": to_text("mer", id_), **rules.granted(terms)}
             approved = await self._decide(conn, application, ApplicationState.APPROVED, decision, told=told)
         self._merchants.forget(merchant)
         return approved

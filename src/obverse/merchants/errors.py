@@ -55,7 +55,7 @@ class ApplicationNotApproved(ObverseError):
     code = "application_not_approved"
 
     def __init__(self) -> None:
-        super().__init__("This application is not approved.")
+        super().__init__("This application is not approved. Its state says whether it still may be.")
 
 
 class FirstKeyFetched(ObverseError):

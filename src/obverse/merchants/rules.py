@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from msgspec.structs import asdict, replace
 
-from obverse.kit.errors import InvalidRequest
+from obverse.kit.errors import InvalidRequest, NotPermitted
 from obverse.kit.metadata import check_metadata
 from obverse.kit.money import AMOUNT_MINOR_MAX
 from obverse.merchants.errors import ApplicationDecided, MerchantClosed, TooManyApplications
@@ -20,6 +21,7 @@ from obverse.merchants.model import (
     Merchant,
     MerchantChange,
     MerchantState,
+    Rhythm,
     Terms,
 )
 
@@ -151,6 +153,11 @@ def differences(before: Merchant, after: Merchant) -> Mapping[str, str]:
     }
 
 
+def granted(terms: Terms) -> Mapping[str, str]:
+    """Terms as the audit log shall tell them."""
+    return {name: _told(value) for name, value in asdict(terms).items()}
+
+
 def _told(value: object) -> str:
     if isinstance(value, FeePlan):
         return f"{value.basis_points} basis points and {value.fixed_minor}"
@@ -168,7 +175,31 @@ def may_become(merchant: Merchant, state: MerchantState) -> bool:
     return True
 
 
+def check_paid_by_settlement(merchant: Merchant) -> None:
+    """Refuse to have settlement pay what leaves in another way, and so would leave twice.
+
+    Raises `NotPermitted`.
+    """
+    if merchant.payout.rhythm is Rhythm.NEVER:
+        raise NotPermitted("This merchant is the programme's own; its money leaves in another way.")
+
+
 # applications -----------------------------------------------------------------------------------------------
+
+
+def origin_of(address: str) -> str:
+    """Whom to count an application under: the address, or the network in which one host has its pick of them.
+
+    >>> origin_of("192.0.2.7"), origin_of("2001:db8:1:2:3:4:5:6"), origin_of("::ffff:192.0.2.7")
+    ('192.0.2.7', '2001:db8:1:2::/64', '192.0.2.7')
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
 
 
 def check_room(open_in_all: int, from_this_origin: int) -> None:

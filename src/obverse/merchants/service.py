@@ -64,19 +64,22 @@ class Merchants:
         terms: Terms | None = None,
         rhythm: Rhythm = Rhythm.DAILY,
         account: BankAccount | None = None,
+        decision: Decision | None = None,
     ) -> Merchant:
-        """Take a merchant in and open its payable account, in one commit.
+        """Take a merchant in and open its payable account, in one commit; a `decision` goes on record.
 
         Raises `InvalidRequest` for data that ISO 8583 or a bank could not carry, `MerchantNumberTaken`.
         """
+        terms = terms or Terms()
         details = Details(name, category, acquirer_id, merchant_no, tuple(terminals), rhythm, metadata or {})
         merchant_id = MerchantId(self._new_id())
         async with self._database.transaction() as conn:
-            merchant = await self.take_in(conn, merchant_id, details, terms or Terms())
+            merchant = await self.take_in(conn, merchant_id, details, terms)
             if account is not None:
                 sealed = await self._accounts.keep(conn, merchant_id, account)
                 merchant = replace(merchant, payout=PayoutTerms(rhythm, sealed))
-            await self._journal.tell(conn, "merchant.onboarded", "mer", merchant_id)
+            told = rules.granted(terms)
+            await self._journal.tell(conn, "merchant.onboarded", "mer", merchant_id, told, decision)
         # An acquirer may have tried the number before it was known, and that too is remembered.
         self._directory.forget(merchant)
         return merchant
@@ -165,9 +168,10 @@ class Merchants:
     ) -> Merchant:
         """Say where a merchant's money goes, and how often; of a closed merchant too, as it may be owed some.
 
-        Raises `MerchantNotFound`, `InvalidRequest`.
+        Raises `MerchantNotFound`, `InvalidRequest`, and `NotPermitted` for one that settlement never pays.
         """
         async with self._changing(merchant_id) as work:
+            rules.check_paid_by_settlement(work.merchant)
             sealed = await self._accounts.keep(conn=work.conn, merchant_id=merchant_id, account=account)
             changed = replace(work.merchant, payout=PayoutTerms(rhythm, sealed))
             told = {"rhythm": rhythm.value, "bank_code": sealed.bank_code, "last_four": sealed.last_four}

@@ -54,11 +54,15 @@ class FanOut:
         self._on_news = on_news
 
     async def run(self) -> None:
-        """Hand on everything that is settled, then go on with a replay. Processes take turns."""
-        while await self._hand_on():
-            continue
-        while await self._replay():
-            continue
+        """Hand on everything that is settled, and go on with replays in between: news goes first.
+
+        Processes take turns.
+        """
+        replaying = True
+        while replaying:
+            while await self._hand_on():
+                continue
+            replaying = await self._replay()
 
     async def _hand_on(self) -> bool:
         """One batch, in one commit with the note of how far it got; whether there may be more."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from obverse.kit.events import Event
 from obverse.kit.ids import DeliveryId, EndpointId, EventId, MerchantId, ReplayId
@@ -33,6 +34,14 @@ class Endpoint(msgspec.Struct, frozen=True):
     state: EndpointState
     failing_since: datetime | None
     created_at: datetime
+
+
+class EndpointChange(msgspec.Struct, frozen=True):
+    """What its owner changes of an endpoint; what is unset stays. `event_types` None asks for all."""
+
+    url: str | UnsetType = UNSET
+    event_types: tuple[str, ...] | UnsetType | None = UNSET
+    description: str | UnsetType = UNSET
 
 
 class DeliveryState(StrEnum):

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
+from msgspec.structs import asdict, replace
 
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.events import Event
@@ -20,6 +22,7 @@ from obverse.notifications.model import (
     DeliveryState,
     Due,
     Endpoint,
+    EndpointChange,
     Listener,
     News,
     Progress,
@@ -86,7 +89,7 @@ TOLD_TO_MERCHANTS: Final[Mapping[str, frozenset[str]]] = {
     ),
     **_types(
         "dispute",
-        "opened answered unanswered decided closed",
+        "opened answered unanswered closed",
         "dispute payment merchant amount currency reason answer_due outcome",
     ),
     **_types("statement", "issued", "statement settlement merchant day paid carried currency"),
@@ -189,6 +192,12 @@ def given_up(progress: Iterable[Progress]) -> tuple[list[EndpointId], list[Endpo
 
 
 # What an endpoint may be -----------------------------------------------------------------------------------
+
+
+def change(endpoint: Endpoint, wanted: EndpointChange) -> Endpoint:
+    """The endpoint as its owner wants it."""
+    given = {name: value for name, value in asdict(wanted).items() if value is not UNSET}
+    return replace(endpoint, **given)
 
 
 def check_endpoint(endpoint: Endpoint, *, private: bool) -> None:

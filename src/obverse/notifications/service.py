@@ -5,8 +5,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from obverse.kit import events
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
@@ -26,6 +24,7 @@ from obverse.notifications.model import (
     Delivery,
     DeliveryState,
     Endpoint,
+    EndpointChange,
     EndpointState,
     Replay,
     ReplayState,
@@ -113,23 +112,15 @@ class Webhooks:
             return await endpoints.find_page(conn, page, merchant_id, state)
 
     async def change(
-        self,
-        id_: EndpointId,
-        merchant_id: MerchantId | None,
-        *,
-        url: str,
-        event_types: tuple[str, ...] | None,
-        description: str,
+        self, id_: EndpointId, merchant_id: MerchantId | None, wanted: EndpointChange
     ) -> Endpoint:
         """Send to another address, or something else, from the next attempt on. Raises `InvalidRequest`."""
-        wanted = msgspec.structs.replace(
-            await self.get(id_, merchant_id), url=url, event_types=event_types, description=description
-        )
-        await self._check(wanted)
+        # Checked first, because that may take seconds; what it is checked with stays as it is.
+        await self._check(rules.change(await self.get(id_, merchant_id), wanted))
         async with self._database.transaction() as conn:
-            await self._lock(conn, id_, merchant_id)
-            await endpoints.update(conn, wanted)
-        return await self.get(id_, merchant_id)
+            changed = rules.change(await self._lock(conn, id_, merchant_id), wanted)
+            await endpoints.update(conn, changed)
+        return changed
 
     async def enable(self, id_: EndpointId, merchant_id: MerchantId | None) -> Endpoint:
         """Send again: what is still pending, and what commits from now on. A replay brings the rest."""

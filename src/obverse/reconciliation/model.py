@@ -21,6 +21,8 @@ class BreakKind(StrEnum):
     """A member owes something else than the credit line has paid, less what came in for it."""
     HOUSE_ACCOUNT_DIFFERS = "house_account_differs"
     """One of the programme's own accounts is not what the rooms that use it say."""
+    PAYMENT_DIFFERS_FROM_PRESENTMENTS = "payment_differs_from_presentments"
+    """Card companies were told, or are to be told, of something else than their legs of a payment took."""
     NOT_PRESENTED = "not_presented"
     """A captured linked-card leg that no card company was told of in time."""
     PRESENTMENT_REJECTED = "presentment_rejected"
@@ -39,6 +41,8 @@ class BreakKind(StrEnum):
     """The bank said that it has paid, and no statement shows it."""
     BANK_BALANCE_DIFFERS = "bank_balance_differs"
     """The bank's closing balance is not our bank account's."""
+    CARD_COMPANY_BALANCE_DIFFERS = "card_company_balance_differs"
+    """What card companies have taken over or have still to be told of is not what our ledger says they owe."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -50,6 +54,11 @@ class Finding(msgspec.Struct, frozen=True):
     found_minor: int
     currency: CurrencyCode
 
+    @property
+    def difference_minor(self) -> int:
+        """How much more was found than expected."""
+        return self.found_minor - self.expected_minor
+
 
 class BreakState(StrEnum):
     OPEN = "open"
@@ -60,14 +69,15 @@ class BreakState(StrEnum):
 
 
 class Break(msgspec.Struct, frozen=True):
-    """A difference that was found, and what became of it."""
+    """A difference that was found, and what became of it; `gone_at` says when a run did not see it any more."""
 
     id: BreakId
     finding: Finding
     state: BreakState
     reason: str | None
     found_at: datetime
-    ended_at: datetime | None
+    ended_at: datetime | None = None
+    gone_at: datetime | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):

@@ -1,49 +1,54 @@
-"""Which findings are news. Pure: no I/O, no clock."""
+"""Which findings are news, and how long silence is none. Pure: no I/O, no clock."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
+from obverse.kit.calendar import Calendar
 from obverse.kit.money import CurrencyCode
 from obverse.ledger.model import HOUSE_ACCOUNTS, AccountKind
-from obverse.reconciliation.model import Break, BreakKind, BreakState, Comparison, Finding
+from obverse.reconciliation.model import Break, BreakKind, Comparison, Finding
 
-PATIENCE: Final = timedelta(days=2)
-"""How long partners may take before their silence is a break: a banking day and the night around it."""
+_PATIENCE_BANKING_DAYS: Final = 2
+"""How long partners may take before their silence is a break."""
+_DAY: Final = timedelta(days=1)
+_UNLIKE_PARTNER: Final[Mapping[str, BreakKind]] = {
+    AccountKind.CARD_COMPANY_RECEIVABLE: BreakKind.CARD_COMPANY_BALANCE_DIFFERS,
+    AccountKind.BANK: BreakKind.BANK_BALANCE_DIFFERS,
+}
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What a run has to write down: findings that are new, and open breaks that have gone."""
+    """What a run has to write down: findings that are new, and known breaks that have gone."""
 
     new: Sequence[Finding]
     gone: Sequence[Break]
 
 
+def silent_since(now: datetime, calendar: Calendar) -> datetime:
+    """What waits since before this moment has had two whole banking days and the holidays among them."""
+    day, passed = calendar.business_day(now), 0
+    while passed < _PATIENCE_BANKING_DAYS:
+        day -= _DAY
+        if not calendar.is_holiday(day):
+            passed += 1
+    return calendar.cut_off_of(day - _DAY)
+
+
 def compare(findings: Iterable[Finding], known: Iterable[Break]) -> Changes:
-    """Tell new findings from known ones.
+    """Tell new findings from known ones: what the run before has seen, be it open or explained.
 
-    `known` are the breaks that are open, and those that an operator has resolved: a difference that was
-    explained stays explained for as long as it is the same to the last unit.
+    Of two sums that grow day by day the difference counts: as long as it is the same to the last unit, it is
+    the same fact.
     """
-    found = {(finding.kind, finding.subject): finding for finding in findings}
-    explained = {_fact(b.finding) for b in known if b.state is BreakState.RESOLVED}
-    still_open = {(b.finding.kind, b.finding.subject): b for b in known if b.state is BreakState.OPEN}
-    gone = [b for key, b in still_open.items() if found.get(key) != b.finding]
-    kept = {_fact(b.finding) for b in still_open.values()} | explained
-    return Changes([finding for finding in found.values() if _fact(finding) not in kept], gone)
-
-
-def house_findings(
-    ours: Mapping[AccountKind, int], ledger: Mapping[AccountKind, int], currency: CurrencyCode
-) -> list[Finding]:
-    """Compare what the programme's own accounts should hold (debits less credits) with what they do hold."""
-    return [
-        Finding(BreakKind.HOUSE_ACCOUNT_DIFFERS, kind, ours.get(kind, 0), ledger.get(kind, 0), currency)
-        for kind in HOUSE_ACCOUNTS
-        if ours.get(kind, 0) != ledger.get(kind, 0)
-    ]
+    found = {_fact(finding): finding for finding in findings}
+    seen = {_fact(each.finding): each for each in known}
+    return Changes(
+        new=[finding for fact, finding in found.items() if fact not in seen],
+        gone=[each for fact, each in seen.items() if fact not in found],
+    )
 
 
 def comparisons(
@@ -58,5 +63,18 @@ def comparisons(
     ]
 
 
-def _fact(finding: Finding) -> tuple[str, str, int, int]:
-    return (finding.kind, finding.subject, finding.expected_minor, finding.found_minor)
+def differences(compared: Iterable[Comparison], currency: CurrencyCode) -> list[Finding]:
+    """House accounts that are not what the rooms that use them say, or not what the partner says."""
+    findings = []
+    for each in compared:
+        ledger, partner = each.ledger_minor, each.partner_minor
+        if ledger != each.ours_minor:
+            kind = BreakKind.HOUSE_ACCOUNT_DIFFERS
+            findings.append(Finding(kind, each.topic, each.ours_minor, ledger, currency))
+        if partner is not None and partner != ledger:
+            findings.append(Finding(_UNLIKE_PARTNER[each.topic], each.topic, ledger, partner, currency))
+    return findings
+
+
+def _fact(finding: Finding) -> tuple[str, str, int]:
+    return (finding.kind, finding.subject, finding.difference_minor)

@@ -1,50 +1,55 @@
 """Asking all questions at once, and keeping what came of them."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+from msgspec.structs import replace
 
 from obverse.kit import audit, events
 from obverse.kit.audit import AuditEntry, check_reason
+from obverse.kit.calendar import Calendar
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.events import Event
 from obverse.kit.ids import AuditId, BreakId, EventId, NewId, ReconciliationRunId, to_text
 from obverse.kit.money import CurrencyCode
 from obverse.kit.paging import Page, PageRequest
-from obverse.ledger import AccountKind
 from obverse.reconciliation import repository, rules
 from obverse.reconciliation.errors import BreakNotFound, BreakNotOpen
-from obverse.reconciliation.model import Break, BreakKind, BreakState, Comparison, Finding, Run
+from obverse.reconciliation.model import Break, BreakState, Comparison, Finding, Run
+
+_RECENT: Final = timedelta(minutes=55)
+"""A run that is younger does for the hour, whichever process has made it."""
 
 
 class Reconciliation:
     """Compares three ways: our payments, our ledger, the partners' files (OT-18)."""
 
-    def __init__(self, database: Database, *, clock: Clock, new_id: NewId, currency: CurrencyCode) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock, new_id: NewId, calendar: Calendar, currency: CurrencyCode
+    ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
+        self._calendar = calendar
         self._currency = currency
+        self._one_here = asyncio.Lock()
 
     async def run(self) -> Run:
-        """Ask every question, and write down what is new and what has gone.
+        """Ask every question now, and write down what is new and what has gone."""
+        async with self._turn() as conn:
+            return await self._run(conn)
 
-        Questions see one snapshot, so that nothing that moves meanwhile looks like a break.
-        """
-        findings, comparisons = await self._ask()
-        async with self._database.transaction() as conn:
-            changes = rules.compare(findings, await repository.known_breaks(conn, findings))
-            now = self._clock.now()
-            gone = [b.id for b in changes.gone]
-            await repository.end(conn, gone, BreakState.CLEARED, None, now)
-            new = [
-                Break(BreakId(self._new_id()), finding, BreakState.OPEN, None, now, None)
-                for finding in changes.new
-            ]
-            await repository.insert_breaks(conn, new)
-            await events.append(conn, [self._event("break.found", b) for b in new])
-            run = Run(ReconciliationRunId(self._new_id()), now, comparisons, len(new), len(gone))
-            await repository.insert_run(conn, run)
-        return run
+    async def run_hourly(self) -> Run | None:
+        """The chore: run, unless any process has done so within the hour."""
+        async with self._turn() as conn:
+            latest = await repository.latest_run(conn)
+            if latest is not None and self._clock.now() - latest.ran_at < _RECENT:
+                return None
+            return await self._run(conn)
 
     async def latest(self) -> Run | None:
         """The last run, or None before the first."""
@@ -59,7 +64,7 @@ class Reconciliation:
     async def resolve(self, break_id: BreakId, reason: str, actor: str) -> Break:
         """End a break with an operator's explanation, which goes to the audit log.
 
-        It comes back only if the numbers change. Repeating it with the same reason changes nothing.
+        It comes back when the difference is another one, or was gone in between. Repeating it with the same reason changes nothing.
         Raises `InvalidRequest`, `BreakNotFound`, `BreakNotOpen`.
         """
         reason = check_reason(reason)
@@ -71,47 +76,55 @@ class Reconciliation:
                 if found.reason == reason:
                     return found
                 raise BreakNotOpen
-            await self._resolve(conn, found, reason, actor)
-            resolved = await repository.lock(conn, break_id)
-        assert resolved is not None
-        return resolved
+            now = self._clock.now()
+            await repository.resolve(conn, break_id, reason, now)
+            entry = AuditEntry(
+                id=AuditId(self._new_id()),
+                actor=actor,
+                action="break.resolved",
+                subject=to_text("brk", break_id),
+                reason=reason,
+                created_at=now,
+                data={"kind": found.finding.kind, "about": found.finding.subject},
+            )
+            await audit.record(conn, [entry])
+        return replace(found, state=BreakState.RESOLVED, reason=reason, ended_at=now)
 
-    async def _resolve(self, conn: Connection, found: Break, reason: str, actor: str) -> None:
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Connection]:
+        """The transaction of one run: the next one begins when what this one has seen is written down.
+
+        Within a process the turn is waited for without a connection, of which payments need every one.
+        """
+        async with self._one_here, self._database.transaction() as conn:
+            await repository.take_turn(conn)
+            yield conn
+
+    async def _run(self, conn: Connection) -> Run:
+        findings, compared = await self._ask()
+        changes = rules.compare(findings, await repository.known_breaks(conn))
         now = self._clock.now()
-        await repository.end(conn, [found.id], BreakState.RESOLVED, reason, now)
-        entry = AuditEntry(
-            id=AuditId(self._new_id()),
-            actor=actor,
-            action="break.resolved",
-            subject=to_text("brk", found.id),
-            reason=reason,
-            created_at=now,
-            data={"kind": found.finding.kind, "about": found.finding.subject},
-        )
-        await audit.record(conn, [entry])
+        cleared = await repository.end(conn, [each.id for each in changes.gone], now)
+        new = [
+            Break(BreakId(self._new_id()), finding, BreakState.OPEN, None, now) for finding in changes.new
+        ]
+        await repository.insert_breaks(conn, new)
+        await events.append(conn, [self._event("break.found", each) for each in new])
+        run = Run(ReconciliationRunId(self._new_id()), now, compared, len(new), cleared)
+        await repository.insert_run(conn, run)
+        return run
 
     async def _ask(self) -> tuple[Sequence[Finding], Sequence[Comparison]]:
+        """All answers from one snapshot, in which nothing moves; taken when the turn has come, not before."""
+        silent_since = rules.silent_since(self._clock.now(), self._calendar)
         async with self._database.transaction() as conn:
             await conn.execute("set transaction isolation level repeatable read, read only")
-            findings = await repository.ask(conn, self._clock.now() - rules.PATIENCE)
-            ours = await repository.house_positions_of_rooms(conn)
-            ledger = await repository.house_positions(conn)
-            partners = {AccountKind.CARD_COMPANY_RECEIVABLE: await repository.owed_by_card_companies(conn)}
-            closing = await repository.closing_balance(conn)
-        if closing is not None:
-            partners[AccountKind.BANK] = closing
-            if closing != ledger.get(AccountKind.BANK, 0):
-                findings.append(
-                    Finding(
-                        BreakKind.BANK_BALANCE_DIFFERS,
-                        AccountKind.BANK,
-                        ledger.get(AccountKind.BANK, 0),
-                        closing,
-                        self._currency,
-                    )
-                )
-        findings += rules.house_findings(ours, ledger, self._currency)
-        return findings, rules.comparisons(ours, ledger, partners)
+            findings = await repository.ask(conn, silent_since, self._currency)
+            ours = await repository.house_by_rooms(conn)
+            ledger = await repository.house_by_ledger(conn)
+            partners = await repository.house_by_partners(conn)
+        compared = rules.comparisons(ours, ledger, partners)
+        return [*findings, *rules.differences(compared, self._currency)], compared
 
     def _event(self, type_: str, found: Break) -> Event:
         finding = found.finding

@@ -113,7 +113,7 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/merchants"): Row(403, 403, {}),
     ("GET", "/v1/merchants"): Row(403, 403),
     ("GET", "/v1/merchants/{mer}"): Row(404, 403),
-    ("POST", "/v1/merchants/{mer}"): Row(403, 403, {"name": "Mine now", "reason": "a try"}),
+    ("PATCH", "/v1/merchants/{mer}"): Row(403, 403, {"name": "Mine now", "reason": "a try"}),
     ("PUT", "/v1/merchants/{mer}/payout"): Row(403, 403, {"reason": "a try", "account": {}}),
     ("POST", "/v1/merchants/{mer}/suspend"): Row(403, 403, {"reason": "a try"}),
     ("POST", "/v1/merchants/{mer}/resume"): Row(403, 403, {"reason": "a try"}),
@@ -181,6 +181,10 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/presentments/{pres}/resubmit"): Row(403, 403, {"reason": "a try"}),
     ("POST", "/v1/presentments/{pres}/write_off"): Row(403, 403, {"reason": "a try"}),
     ("GET", "/v1/members/{mem}/card_company_charges"): Row(403, 404),
+    ("POST", "/v1/reconciliation_runs"): Row(403, 403),
+    ("GET", "/v1/reconciliation_runs/latest"): Row(403, 403),
+    ("GET", "/v1/breaks"): Row(403, 403),
+    ("POST", "/v1/breaks/{brk}/resolve"): Row(403, 403, {"reason": "a try"}),
     ("GET", "/v1/ledger/trial_balance"): Row(403, 403),
     ("POST", "/v1/simulate/advance_clock"): Row(403, 403, {"seconds": 1}),
     ("GET", "/health"): Row(PUBLIC, PUBLIC, anonymous=PUBLIC),
@@ -220,6 +224,7 @@ _PREFIXES: Final = {
     "bill_id": "bill",
     "bank_transfer_id": "bank",
     "receipt_id": "rcpt",
+    "break_id": "brk",
 }
 
 
@@ -286,6 +291,7 @@ async def victim(rest: RestHouse) -> Victim:
             "rcpt": "rcpt_01h455vb4pex5vsknk084sn02q",
             "payout": "bank_01h455vb4pex5vsknk084sn02q",
             "bill": "bill_01h455vb4pex5vsknk084sn02q",
+            "brk": "brk_01h455vb4pex5vsknk084sn02q",
         },
     )
 

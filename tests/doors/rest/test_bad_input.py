@@ -156,6 +156,24 @@ async def test_p15_unknown_addresses_methods_and_parameters_are_problems_too(
     assert CANARY not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "param"),
+    [
+        ("GET", f"/v1/payments?status={CANARY}", "status"),
+        ("GET", f"/v1/disputes?state={CANARY}", "state"),
+        ("GET", "/v1/disputes?limit=0", "limit"),
+        ("POST", "/v1/disputes/dis_x/documents", "name"),
+    ],
+)
+async def test_a_parameter_that_is_missing_or_wrong_is_named_as_the_caller_knows_it(
+    rest: RestHouse, method: str, path: str, param: str
+) -> None:
+    answer = await rest.client.request(method, path, headers=rest.operator)
+
+    assert (answer.status_code, answer.json()["param"]) == (400, param)
+    assert answer.json()["detail"] == f"{param} is missing or not valid."
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", "tab\there"])
 async def test_an_idempotency_key_is_printable_ascii(rest: RestHouse, key: str) -> None:
     answer = await rest.client.post(

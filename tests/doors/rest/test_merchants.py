@@ -9,7 +9,8 @@ import pytest
 from tests.factories.rest import RestHouse
 
 from obverse.access import Scope
-from obverse.kit.ids import MerchantId, from_text
+from obverse.draws import HOUSE_MERCHANT
+from obverse.kit.ids import MerchantId, from_text, to_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 APPLICATIONS: Final = "/v1/merchant_applications"
@@ -168,6 +169,16 @@ async def test_one_address_may_not_flood_the_operator(rest: RestHouse) -> None:
     assert another.status_code == 201
 
 
+async def test_a_host_with_a_network_of_addresses_counts_as_one(rest: RestHouse) -> None:
+    answers = [
+        await send(rest, "POST", APPLICATIONS, {}, an_application(), address=f"2001:db8:0:1::{n:x}")
+        for n in range(1, 22)
+    ]
+    assert [answer.status_code for answer in answers] == [201] * 20 + [429]
+    another = await send(rest, "POST", APPLICATIONS, {}, an_application(), address="2001:db8:0:2::1")
+    assert another.status_code == 201
+
+
 CANARY: Final = "4111111111111111"
 
 
@@ -191,6 +202,7 @@ CANARY: Final = "4111111111111111"
         pytest.param(paid_to(number="110-12"), "payout.account.number", id="hyphens"),
         pytest.param(paid_to(holder=" "), "account.holder", id="blank holder"),
         pytest.param({"payout": {"account": ACCOUNT, "rhythm": "hourly"}}, "payout.rhythm", id="rhythm"),
+        pytest.param({"payout": {"account": ACCOUNT, "rhythm": "never"}}, "payout.rhythm", id="never paid"),
         pytest.param({"payout": {"rhythm": "daily"}}, "payout.account", id="rhythm without account"),
         pytest.param({"state": "approved"}, "state", id="approves itself"),
         pytest.param({"fee_plan": {"basis_points": 0}}, "fee_plan", id="sets its own fee"),
@@ -217,8 +229,14 @@ async def test_p15_an_application_larger_than_any_needs_to_be_is_refused(rest: R
 async def test_a_merchant_may_be_onboarded_on_terms_of_its_own(rest: RestHouse) -> None:
     body = an_application(accepts=["one_time"], fee_plan={"basis_points": 99, "fixed": 9})
     del body["contact"]
+    unexplained = await rest.client.post("/v1/merchants", json=body, headers=rest.operator)
+    body["reason"] = "a chain with a contract of its own"
     made = await rest.client.post("/v1/merchants", json=body, headers=rest.operator)
+    assert (code(unexplained), unexplained.json()["param"]) == ((400, "invalid_request"), "reason")
     assert made.status_code == 201, made.text
+    (entry,) = await audited(rest, made.json()["id"])
+    assert (entry["action"], entry["reason"]) == ("merchant.onboarded", body["reason"])
+    assert entry["data"] == {"fee_plan": "99 basis points and 9", "accepts": "one_time"}
     assert made.json()["fee_plan"] == {"basis_points": 99, "fixed": 9}
     assert made.json()["payout"]["account"]["last_four"] == "4321"
     assert ACCOUNT["number"] not in made.text
@@ -233,7 +251,7 @@ async def test_a_change_holds_and_is_in_the_audit_log_with_who_and_why(rest: Res
     id_, _ = await rest.another_merchant()
     change = {"reason": "renegotiated", "fee_plan": {"basis_points": 120}}
     for _ in range(2):
-        answer = await rest.client.post(f"/v1/merchants/{id_}", json=change, headers=rest.operator)
+        answer = await rest.client.patch(f"/v1/merchants/{id_}", json=change, headers=rest.operator)
         assert answer.status_code == 200, answer.text
         assert answer.json()["fee_plan"] == {"basis_points": 120, "fixed": 0}
     (entry,) = await audited(rest, id_)
@@ -290,6 +308,15 @@ async def test_where_the_money_goes_is_changed_by_the_operator_only_and_told(res
     assert told["data"]["last_four"] == "4321"
     log = await rest.client.get(f"/v1/audit_log?subject={id_}", headers=rest.operator)
     assert ACCOUNT["number"] not in changed.text + json.dumps(told) + log.text
+
+
+async def test_what_is_drawn_is_never_paid_out_by_settlement_as_well(rest: RestHouse) -> None:
+    house = to_text("mer", HOUSE_MERCHANT)
+    body = {"account": ACCOUNT, "rhythm": "daily", "reason": "it is owed so much"}
+    answer = await rest.client.put(f"/v1/merchants/{house}/payout", json=body, headers=rest.operator)
+    assert code(answer) == (403, "not_permitted")
+    shown = await rest.client.get(f"/v1/merchants/{house}", headers=rest.operator)
+    assert shown.json()["payout"] == {"rhythm": "never", "account": None}
 
 
 # keys

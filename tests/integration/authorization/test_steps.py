@@ -127,7 +127,6 @@ async def test_p06_a_terminal_that_names_another_currency_is_refused(world: Engi
 
 
 async def test_a_capture_on_us_alone_tells_no_card_company(world: EngineWorld) -> None:
-    """A first capture that only the credit line carried is nothing that a card company could have heard of."""
     _, face = await world.card()
     payment = await world.engine.authorize(world.request(face, 10_000))
     await world.engine.capture(payment.id, 4_000)
@@ -157,7 +156,7 @@ async def test_a_claim_finds_its_payment_by_number_and_approval_code(world: Engi
 
 async def test_a_dispute_moves_money_in_the_books_and_lets_nobody_spend_it(world: EngineWorld) -> None:
     await Ledger(world.house.database).open_house([P0], KRW)
-    card, face = await world.card(limit=10_000)
+    _, face = await world.card(limit=10_000)
     payment = await world.engine.authorize(world.request(face, 10_000, capture=True))
     await world.engine.open_dispute(payment.id, 4_000, key="d")
     assert (await world.engine.open_dispute(payment.id, 4_000, key="d")).repeated

@@ -9,6 +9,7 @@ import pytest
 from tests.factories.draws import an_account
 from tests.factories.engine import APPROVE
 from tests.factories.ledger import P0
+from tests.factories.reconciliation import a_reconciliation
 from tests.factories.settlement import settlement_rooms
 from tests.factories.wallet import build_house
 from tests.integration.draws.conftest import LIMIT, Scene, a_scene
@@ -35,7 +36,6 @@ from obverse.kit.ids import AuthorizationId, NewId
 from obverse.kit.money import KRW
 from obverse.kit.paging import PageRequest
 from obverse.ledger import Ledger
-from obverse.reconciliation import Reconciliation
 from obverse.treasury import TransferState
 from obverse.vault import SealBroken
 from obverse.vault.jobs import rotate
@@ -466,8 +466,7 @@ async def test_a_settlement_passes_draws_by_and_reconciliation_finds_nothing_ami
     await scene.draw(card)
     await scene.treasury.send()
     settlements, _ = settlement_rooms(scene.house, scene.treasury)
-    house = scene.house
-    books = Reconciliation(house.database, clock=house.clock, new_id=house.new_id, currency=KRW)
+    house, books = scene.house, a_reconciliation(scene.house)
     before = await books.run()
     house.clock.move_to(house.clock.offset + timedelta(days=1))
 

@@ -101,7 +101,11 @@ async def test_of_ten_approvals_at_once_one_makes_a_merchant_and_all_say_the_sam
         assert await conn.fetchval("select count(*) from accounts") == 1
         entries = (await audit.read_page(conn, PageRequest(), to_text("app", application.id))).items
     assert [(entry.action, entry.actor) for entry in entries] == [("merchant.approved", BY_HAND.actor)]
-    assert entries[0].data == {"merchant": to_text("mer", application.merchant_id)}
+    assert entries[0].data == {
+        "merchant": to_text("mer", application.merchant_id),
+        "fee_plan": "150 basis points and 100",
+        "accepts": "one_time",
+    }
 
 
 async def test_an_approval_and_a_rejection_at_once_are_one_or_the_other(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,7 @@ from tests.factories.waiting import eventually
 from tests.factories.webhooks import DECLINE_CODES, URL, WebhookHouse, at_work, payment_event
 
 from obverse.kit import events
+from obverse.kit.database import Connection
 from obverse.kit.ids import EndpointId, MerchantId, to_text
 from obverse.kit.paging import PageRequest
 from obverse.notifications import (
@@ -23,11 +25,13 @@ from obverse.notifications import (
     EndpointState,
     FanOut,
     Problem,
+    Replay,
     ReplayRunning,
     ReplayState,
     sweep,
 )
 from obverse.notifications.jobs import LEASE, SENDING_EACH_MAX, SENDING_MAX
+from obverse.notifications.repository import fan_out
 from obverse.notifications.rules import RETRIES
 
 SHOP, OTHER = MerchantId(UUID(int=10)), MerchantId(UUID(int=11))
@@ -446,6 +450,53 @@ async def test_a_replay_sends_everything_of_its_time_again_and_nothing_else(
     assert (done.id, done.state, done.deliveries) == (replay.id, ReplayState.DONE, 20)
     assert Counter(house.sender.ids()) == Counter(ids + meanwhile)
     await house.webhooks.replay(id_, SHOP, since)
+
+
+async def test_p13_news_does_not_wait_for_a_replay_to_end(
+    house: WebhookHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("obverse.notifications.jobs.BATCH", 5)
+    id_ = await endpoint_at(house, merchant_id=SHOP)
+    since = house.clock.now()
+    await house.happen(*(house.event(SHOP) for _ in range(20)))
+    house.clock.move_to(timedelta(hours=1))
+    await house.webhooks.replay(id_, SHOP, since)
+    news, due = house.event(SHOP), []
+    read_between = fan_out.read_between
+
+    async def while_something_happens(*args: Any) -> Any:
+        if not due:
+            await house.happen(news)
+        due.append(await house.fetch("select 1 from webhook_deliveries where event_id = $1", news.id))
+        return await read_between(*args)
+
+    monkeypatch.setattr(fan_out, "read_between", while_something_happens)
+    await house.fan_out.run()
+    assert [len(found) for found in due] == [0, 1, 1, 1, 1]
+
+
+async def test_of_two_replays_the_one_nearer_to_its_end_goes_first(
+    house: WebhookHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("obverse.notifications.jobs.BATCH", 5)
+    long, short = [await endpoint_at(house, merchant_id=SHOP) for _ in range(2)]
+    begin = house.clock.now()
+    await house.happen(*(house.event(SHOP) for _ in range(20)))
+    house.clock.move_to(timedelta(hours=1))
+    recently = house.clock.now()
+    await house.happen(house.event(SHOP))
+    house.clock.move_to(timedelta(hours=2))
+    await house.webhooks.replay(long, SHOP, begin)
+    await house.webhooks.replay(short, SHOP, recently)
+    save_replay, worked_on = fan_out.save_replay, []
+
+    async def noted(conn: Connection, replay: Replay) -> None:
+        worked_on.append(replay.endpoint_id)
+        await save_replay(conn, replay)
+
+    monkeypatch.setattr(fan_out, "save_replay", noted)
+    await house.fan_out.run()
+    assert worked_on == [short, *[long] * 5]
 
 
 async def test_old_deliveries_and_those_of_deleted_endpoints_are_swept(house: WebhookHouse) -> None:

@@ -15,6 +15,7 @@ from obverse.kit.ids import DeliveryId, MerchantId
 from obverse.kit.paging import PageRequest
 from obverse.notifications import (
     DeliveryNotFound,
+    EndpointChange,
     EndpointDisabled,
     EndpointNotFound,
     EndpointState,
@@ -68,7 +69,7 @@ async def test_p12_what_is_anothers_looks_missing_whatever_is_asked(house: Webho
     webhooks = house.webhooks
     for attempt in (
         webhooks.get(foreign.id, SHOP),
-        webhooks.change(foreign.id, SHOP, url=URL, event_types=None, description="x"),
+        webhooks.change(foreign.id, SHOP, EndpointChange(description="x")),
         webhooks.enable(foreign.id, SHOP),
         webhooks.disable(foreign.id, SHOP),
         webhooks.delete(foreign.id, SHOP),
@@ -103,17 +104,28 @@ async def test_a_deleted_endpoint_is_missing_and_its_secret_gone(house: WebhookH
 async def test_what_may_be_changed_is_changed_and_checked(house: WebhookHouse) -> None:
     endpoint, _ = await house.webhooks.register(URL, merchant_id=SHOP)
     types = ("authorization.captured",)
-    changed = await house.webhooks.change(
-        endpoint.id, SHOP, url=URL + "/new", event_types=types, description="new"
-    )
+    wanted = EndpointChange(URL + "/new", types, "new")
+    changed = await house.webhooks.change(endpoint.id, SHOP, wanted)
     assert (changed.url, changed.event_types, changed.description) == (URL + "/new", types, "new")
     house.sender.refused_hosts = ("inside",)
     for url in ("http://shop.example", "https://inside.example"):
         with pytest.raises(InvalidRequest):
-            await house.webhooks.change(endpoint.id, SHOP, url=url, event_types=None, description="")
+            await house.webhooks.change(endpoint.id, SHOP, EndpointChange(url))
         with pytest.raises(InvalidRequest):
             await house.webhooks.register(url, merchant_id=SHOP)
     assert await house.webhooks.get(endpoint.id, SHOP) == changed
+
+
+async def test_changes_of_different_fields_at_once_all_hold(house: WebhookHouse) -> None:
+    endpoint, _ = await house.webhooks.register(URL, ("authorization.captured",), merchant_id=SHOP)
+    wanted = [
+        EndpointChange(url=URL + "/new"),
+        EndpointChange(event_types=None),
+        EndpointChange(description="x"),
+    ]
+    await asyncio.gather(*(house.webhooks.change(endpoint.id, SHOP, each) for each in wanted))
+    changed = await house.webhooks.get(endpoint.id, SHOP)
+    assert (changed.url, changed.event_types, changed.description) == (URL + "/new", None, "x")
 
 
 async def test_there_are_no_more_endpoints_than_allowed_however_many_register_at_once(

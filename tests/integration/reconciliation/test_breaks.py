@@ -1,104 +1,59 @@
-"""Payments, ledger and partners are compared: what fits makes no break, and whatever is bent makes its own."""
-
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+"""Whatever is bent makes a break of its kind; one that is explained hides nothing but itself."""
 
 import pytest
-from tests.factories.engine import EngineWorld, an_engine_world
-from tests.factories.ledger import P0
-from tests.factories.wallet import House
+from tests.factories.reconciliation import (
+    OPERATOR,
+    Programme,
+    open_breaks,
+    open_kinds,
+    resolve_all,
+)
 
 from obverse.kit import audit
-from obverse.kit.database import Connection
 from obverse.kit.errors import InvalidRequest
-from obverse.kit.money import KRW
 from obverse.kit.paging import PageRequest
-from obverse.ledger import Ledger
-from obverse.reconciliation import BreakKind, BreakNotFound, BreakNotOpen, BreakState, Reconciliation
-
-Bend = Callable[[Connection], Awaitable[object]]
-
-
-@pytest.fixture
-async def world(house: House) -> EngineWorld:
-    await Ledger(house.database).open_house([P0], KRW)
-    return await an_engine_world(house)
-
-
-@pytest.fixture
-def reconciliation(world: EngineWorld) -> Reconciliation:
-    house = world.house
-    return Reconciliation(house.database, clock=house.clock, new_id=house.new_id, currency=KRW)
-
-
-async def a_busy_day(world: EngineWorld) -> None:
-    """Everything that may happen to payments, on both kinds of sources."""
-    for off_us in (False, True):
-        payments = []
-        for _ in range(4):
-            _, face = await (world.off_us_card() if off_us else world.card())
-            payments.append(await world.engine.authorize(world.request(face, 10_000)))
-        whole, part, undone, disputed = [payment.id for payment in payments]
-        await world.engine.capture(whole)
-        await world.engine.refund(whole, 2_500)
-        await world.engine.capture(part, 4_000, final=True)
-        await world.engine.capture(undone)
-        await world.engine.cancel(undone)
-        await world.engine.capture(disputed)
-        await world.engine.open_dispute(disputed, 3_000, key=f"d{off_us}")
-        await world.engine.close_dispute(disputed, 3_000, key=f"c{off_us}", merchant_pays=off_us)
-
-
-async def open_kinds(reconciliation: Reconciliation) -> dict[str, int]:
-    page = await reconciliation.list(PageRequest(limit=100), BreakState.OPEN)
-    kinds: dict[str, int] = {}
-    for found in page.items:
-        kinds[found.finding.kind] = kinds.get(found.finding.kind, 0) + 1
-    return kinds
-
-
-async def test_a_busy_day_leaves_no_break(world: EngineWorld, reconciliation: Reconciliation) -> None:
-    await a_busy_day(world)
-    run = await reconciliation.run()
-    assert await open_kinds(reconciliation) == {}
-    sums = {c.topic: (c.ours_minor, c.ledger_minor, c.partner_minor) for c in run.comparisons}
-    assert sums["card_company_receivable"] == (18_500, 18_500, 18_500)
-    assert sums["disputed"] == (0, 0, None)
-
-
-def sql(statement: str) -> Bend:
-    return lambda conn: conn.execute(statement)
-
+from obverse.reconciliation import BreakKind, BreakNotFound, BreakNotOpen, BreakState
 
 FILE = (
     "insert into presentment_files (id, reference, business_day, sequence, currency, debit_count, debit_minor,"
     " credit_count, credit_minor, state, problem, next_try_at, accepted_minor, received_minor, created_at,"
-    " acknowledged_at) values (gen_random_uuid(), 'OBV-P-TEST', '2026-11-20', 1, 'KRW', 1, 1000, 0, 0, "
+    " acknowledged_at) values (gen_random_uuid(), 'OBV-P-TEST', '2026-11-20', 9, 'KRW', 1, 1000, 0, 0, "
 )
+NOW = "timestamptz '2026-11-20 12:00+09'"
 RECEIPT = (
     "with entry as (insert into bank_entries (entry_reference, direction, amount_minor, currency, booked_on,"
     " created_at) values ('E1', '{0}', 700, 'KRW', '2026-11-20', now()) returning entry_reference)"
     " insert into receipts (id, entry_reference, direction, amount_minor, currency, text, counterparty,"
-    " booked_on, created_at) select gen_random_uuid(), 'E1', '{0}', 700, 'KRW', '', 'Somebody', '2026-11-20',"
-    " now() from entry"
+    f" booked_on, created_at) select gen_random_uuid(), 'E1', '{{0}}', 700, 'KRW', '', 'Somebody',"
+    f" '2026-11-20', {NOW} from entry"
 )
+ONE_CLAIM = (
+    "(select a.id from actions as a join authorizations as p on p.id = a.authorization_id"
+    " where p.captured_minor = 4000 and a.kind = 'capture' and a.parts = '{4000}'"
+    " and exists (select from legs as l where l.authorization_id = p.id and l.kind = 'linked_card'))"
+)
+NEVER_CLAIMED = f"update actions set to_present = false where id = {ONE_CLAIM}"
+CLAIMED_AFTER_ALL = f"update actions set to_present = true where id = {ONE_CLAIM}"
+
 BENT = {
-    BreakKind.PAYMENT_DIFFERS_FROM_LEDGER: sql(
+    BreakKind.PAYMENT_DIFFERS_FROM_LEDGER: (
         "update authorizations set captured_minor = captured_minor - 1"
         " where id = (select id from authorizations where refunded_minor > 0 and captured_minor = 10000 limit 1)"
     ),
-    BreakKind.MERCHANT_DIFFERS_FROM_LEDGER: sql("update actions set amount_minor = 1 where kind = 'refund'"),
-    BreakKind.CREDIT_LINE_DIFFERS_FROM_LEDGER: sql(
+    BreakKind.MERCHANT_DIFFERS_FROM_LEDGER: "update actions set amount_minor = 1 where kind = 'refund'",
+    BreakKind.CREDIT_LINE_DIFFERS_FROM_LEDGER: (
         "update legs set captured_minor = captured_minor - 1 where kind = 'credit_line' and captured_minor = 4000"
     ),
-    BreakKind.HOUSE_ACCOUNT_DIFFERS: sql(
+    BreakKind.HOUSE_ACCOUNT_DIFFERS: (
         "update legs set captured_minor = captured_minor - 1 where kind = 'linked_card' and captured_minor = 4000"
     ),
-    BreakKind.FILE_NOT_ACKNOWLEDGED: sql(FILE + "'refused', 'why', now(), null, 0, now(), null)"),
-    BreakKind.FILE_TOTALS_DIFFER: sql(FILE + "'acknowledged', null, now(), 1000, 0, now(), now())"),
-    BreakKind.FILE_PAID_DIFFERENTLY: sql(FILE + "'acknowledged', null, now(), 1000, 900, now(), now())"),
-    BreakKind.UNKNOWN_BANK_DEBIT: sql(RECEIPT.format("debit")),
-    BreakKind.BANK_BALANCE_DIFFERS: sql(
+    BreakKind.PAYMENT_DIFFERS_FROM_PRESENTMENTS: NEVER_CLAIMED,
+    BreakKind.CARD_COMPANY_BALANCE_DIFFERS: NEVER_CLAIMED,
+    BreakKind.FILE_NOT_ACKNOWLEDGED: FILE + f"'refused', 'why', {NOW}, null, 0, {NOW}, null)",
+    BreakKind.FILE_TOTALS_DIFFER: FILE + f"'acknowledged', null, {NOW}, 1000, 0, {NOW}, {NOW})",
+    BreakKind.FILE_PAID_DIFFERENTLY: FILE + f"'acknowledged', null, {NOW}, 1000, 900, {NOW}, {NOW})",
+    BreakKind.UNKNOWN_BANK_DEBIT: RECEIPT.format("debit"),
+    BreakKind.BANK_BALANCE_DIFFERS: (
         "insert into bank_statements (day, statement_id, currency, opening_minor, closing_minor, entries,"
         " imported_at) values ('2026-11-20', 'S', 'KRW', 0, 5, 0, now())"
     ),
@@ -106,83 +61,168 @@ BENT = {
 
 
 @pytest.mark.parametrize("kind", BENT, ids=lambda kind: kind.value)
-async def test_what_is_bent_makes_a_break_of_its_kind(
-    world: EngineWorld, reconciliation: Reconciliation, kind: BreakKind
-) -> None:
-    await a_busy_day(world)
-    async with world.house.database.transaction() as conn:
-        await BENT[kind](conn)
-    await reconciliation.run()
-    assert kind in await open_kinds(reconciliation)
+async def test_what_is_bent_makes_a_break_of_its_kind(programme: Programme, kind: BreakKind) -> None:
+    await programme.busy_hour()
+    await programme.fits()
+    await programme.bend(BENT[kind])
+    await programme.books.run()
+    assert kind in await open_kinds(programme.books)
+
+
+async def test_a_claim_on_a_card_company_that_is_never_made_is_found_at_once(programme: Programme) -> None:
+    await programme.busy_hour()
+    await programme.bend(NEVER_CLAIMED)
+    await programme.books.run()
+    told = {
+        each.finding.kind: (each.finding.expected_minor, each.finding.found_minor, each.finding.subject[:4])
+        for each in await open_breaks(programme.books)
+    }
+    assert told == {
+        BreakKind.PAYMENT_DIFFERS_FROM_PRESENTMENTS: (4_000, 0, "auth"),
+        BreakKind.CARD_COMPANY_BALANCE_DIFFERS: (28_500, 24_500, "card"),
+    }
+
+
+async def test_a_claim_that_was_written_off_by_nobody_is_found(programme: Programme) -> None:
+    await programme.pay(7_000)
+    await programme.present()
+    await programme.fits()
+    await programme.bend("update presentments set state = 'written_off', reject_reason = 'none'")
+    await programme.books.run()
+    kinds = await open_kinds(programme.books)
+    assert kinds[BreakKind.HOUSE_ACCOUNT_DIFFERS] == 2
+    assert kinds[BreakKind.FILE_TOTALS_DIFFER] == 1
+
+
+async def test_a_presentment_that_is_lost_is_found(programme: Programme) -> None:
+    await programme.pay(7_000)
+    programme.card_company.refuses = "unreadable"
+    await programme.present()
+    await programme.bend("update presentments set state = 'written_off'")
+    await programme.books.run()
+    (found,) = [
+        each.finding
+        for each in await open_breaks(programme.books)
+        if each.finding.kind is BreakKind.CARD_COMPANY_BALANCE_DIFFERS
+    ]
+    assert (found.expected_minor, found.found_minor) == (7_000, 0)
+
+
+async def test_a_merchant_without_a_single_transfer_is_compared_too(programme: Programme) -> None:
+    await programme.bend(
+        "insert into settlement_balances (merchant_id, owed_minor)"
+        f" values ('{programme.world.shop.id}', 700)"
+    )
+    await programme.books.run()
+    assert await open_kinds(programme.books) == {BreakKind.MERCHANT_DIFFERS_FROM_LEDGER: 1}
 
 
 @pytest.mark.parametrize(
     ("kind", "bend"),
     [
         (BreakKind.NOT_PRESENTED, None),
-        (BreakKind.RECEIPT_UNPLACED, sql(RECEIPT.format("credit"))),
-        (BreakKind.FILE_NOT_ACKNOWLEDGED, sql(FILE + "'sent', null, now(), null, 0, now(), null)")),
+        (BreakKind.RECEIPT_UNPLACED, RECEIPT.format("credit")),
+        (BreakKind.FILE_NOT_ACKNOWLEDGED, FILE + f"'sent', null, {NOW}, null, 0, {NOW}, null)"),
     ],
     ids=lambda given: given.value if isinstance(given, BreakKind) else "",
 )
-async def test_what_is_late_is_a_break_only_after_a_while(
-    world: EngineWorld, reconciliation: Reconciliation, kind: BreakKind, bend: Bend | None
+async def test_what_is_late_is_a_break_after_two_banking_days(
+    programme: Programme, kind: BreakKind, bend: str | None
 ) -> None:
-    await a_busy_day(world)
+    """It is Friday; Monday and Tuesday have to be over."""
+    await programme.busy_hour()
     if bend is not None:
-        async with world.house.database.transaction() as conn:
-            await bend(conn)
-    await reconciliation.run()
-    assert kind not in await open_kinds(reconciliation)
-    clock = world.house.clock
-    clock.move_to(clock.offset + timedelta(days=2, minutes=1))
-    await reconciliation.run()
-    assert kind in await open_kinds(reconciliation)
+        await programme.bend(bend)
+    for day, hour in ((20, 13), (23, 1), (24, 23)):
+        programme.be_at(2026, 11, day, hour)
+        await programme.books.run()
+        assert kind not in await open_kinds(programme.books), day
+    programme.be_at(2026, 11, 25, 0)
+    await programme.books.run()
+    assert kind in await open_kinds(programme.books)
 
 
-async def test_a_break_that_has_gone_is_cleared_and_one_that_is_explained_stays_explained(
-    world: EngineWorld, reconciliation: Reconciliation
-) -> None:
-    database = world.house.database
-    async with database.transaction() as conn:
-        await BENT[BreakKind.FILE_PAID_DIFFERENTLY](conn)
-    assert (await reconciliation.run()).found == 2
-    assert (await reconciliation.run()).found == 0
+# explanations ----------------------------------------------------------------------------------------------
 
-    (found,) = [
-        b
-        for b in (await reconciliation.list(PageRequest())).items
-        if b.finding.kind is BreakKind.FILE_PAID_DIFFERENTLY
-    ]
+
+async def test_a_break_that_is_explained_stays_explained_and_is_on_record(programme: Programme) -> None:
+    await programme.busy_hour()
+    await programme.bend(NEVER_CLAIMED)
+    assert (await programme.books.run()).found == 2
+    assert (await programme.books.run()).found == 0
+    (found, _) = await open_breaks(programme.books)
     for _ in range(2):
-        resolved = await reconciliation.resolve(found.id, "They kept a fee of 100.", "key_1")
-    assert (resolved.state, resolved.reason) == (BreakState.RESOLVED, "They kept a fee of 100.")
+        resolved = await programme.books.resolve(found.id, "They know of it.", OPERATOR)
+        assert (resolved.state, resolved.reason) == (BreakState.RESOLVED, "They know of it.")
     with pytest.raises(BreakNotOpen):
-        await reconciliation.resolve(found.id, "something else", "key_1")
-    async with database.connection() as conn:
-        (entry,) = (await audit.read_page(conn, PageRequest())).items
-    assert (entry.actor, entry.action, entry.reason) == (
-        "key_1",
-        "break.resolved",
-        "They kept a fee of 100.",
-    )
-    assert (await reconciliation.run()).found == 0
-
-    async with database.transaction() as conn:
-        await conn.execute("update presentment_files set received_minor = 950")
-    assert (await reconciliation.run()).found == 1, "its numbers have changed"
-    async with database.transaction() as conn:
-        await conn.execute(
-            "update presentment_files set accepted_minor = 0, received_minor = 0, debit_minor = 0"
-        )
-    assert (await reconciliation.run()).cleared > 0
-    assert await open_kinds(reconciliation) == {}
+        await programme.books.resolve(found.id, "something else", OPERATOR)
+    async with programme.house.database.connection() as conn:
+        entry = (await audit.read_page(conn, PageRequest())).items[0]
+    assert (entry.actor, entry.action, entry.reason) == (OPERATOR, "break.resolved", "They know of it.")
+    await resolve_all(programme.books)
+    assert (await programme.books.run()).found == 0
+    assert await open_breaks(programme.books) == []
 
 
-async def test_a_break_is_not_explained_without_a_reason_nor_by_a_wrong_id(
-    world: EngineWorld, reconciliation: Reconciliation
-) -> None:
+async def test_an_explanation_holds_while_sums_go_on_growing(programme: Programme) -> None:
+    await programme.busy_hour()
+    await programme.bend(NEVER_CLAIMED)
+    await programme.books.run()
+    await resolve_all(programme.books)
+    await programme.pay(9_000)
+    run = await programme.books.run()
+    assert (run.found, run.cleared) == (0, 0)
+
+
+async def test_an_open_break_stays_the_same_one_while_sums_go_on_growing(programme: Programme) -> None:
+    await programme.busy_hour()
+    await programme.bend(NEVER_CLAIMED)
+    await programme.books.run()
+    before = await open_breaks(programme.books)
+    await programme.pay(9_000)
+    await programme.books.run()
+    assert await open_breaks(programme.books) == before
+
+
+async def test_what_was_explained_and_mended_does_not_hide_the_next_loss(programme: Programme) -> None:
+    await programme.busy_hour()
+    await programme.bend(NEVER_CLAIMED)
+    await programme.books.run()
+    explained = await resolve_all(programme.books, "a file of theirs was late")
+    await programme.bend(CLAIMED_AFTER_ALL)
+    run = await programme.books.run()
+    assert (run.found, run.cleared) == (0, 0)
+    known = {each.id: each for each in (await programme.books.list(PageRequest())).items}
+    assert {known[each.id].state for each in explained} == {BreakState.RESOLVED}
+    assert all(known[each.id].gone_at == run.ran_at for each in explained)
+
+    await programme.bend(NEVER_CLAIMED)
+    assert (await programme.books.run()).found == 2
+
+
+async def test_a_break_is_cleared_when_its_difference_has_gone(programme: Programme) -> None:
+    await programme.busy_hour()
+    await programme.bend(NEVER_CLAIMED)
+    await programme.books.run()
+    await programme.bend(CLAIMED_AFTER_ALL)
+    run = await programme.books.run()
+    assert (run.found, run.cleared) == (0, 2)
+    cleared = (await programme.books.list(PageRequest())).items
+    assert {(each.state, each.ended_at, each.gone_at) for each in cleared} == {
+        (BreakState.CLEARED, run.ran_at, run.ran_at)
+    }
+
+
+async def test_another_difference_is_another_break(programme: Programme) -> None:
+    await programme.bend(BENT[BreakKind.FILE_PAID_DIFFERENTLY])
+    await programme.books.run()
+    await resolve_all(programme.books, "they kept a fee of 100")
+    await programme.bend("update presentment_files set received_minor = 950")
+    assert (await programme.books.run()).found == 1
+
+
+async def test_a_break_is_not_explained_without_a_reason_nor_by_a_wrong_id(programme: Programme) -> None:
     with pytest.raises(InvalidRequest):
-        await reconciliation.resolve(world.house.new_id(), " ", "key_1")  # type: ignore[arg-type]
+        await programme.books.resolve(programme.house.new_id(), " ", OPERATOR)  # type: ignore[arg-type]
     with pytest.raises(BreakNotFound):
-        await reconciliation.resolve(world.house.new_id(), "because", "key_1")  # type: ignore[arg-type]
+        await programme.books.resolve(programme.house.new_id(), "because", OPERATOR)  # type: ignore[arg-type]

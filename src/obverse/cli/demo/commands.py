@@ -95,6 +95,8 @@ async def _walk_all(places: Places, console: Console) -> int:
     """Walk every journey, whatever becomes of the others; how many steps failed."""
     printer = Printer(console)
     clock, rng = Clock(), SystemRandom()
+    async with World(places, clock, rng) as world:
+        await world.come_to_rest()
     for journey in JOURNEYS:
         printer.journey(journey)
         async with World(places, clock, rng) as world:

@@ -74,6 +74,7 @@ async def _merchant(
     }
     account = f"{secrets.randbelow(10**12):012d}"
     terms = {
+        "reason": "The demonstration needs shops.",
         "fee_plan": FEE_PLAN,
         "payout": {"account": {"bank_code": "004", "number": account, "holder": name}},
     }

@@ -15,7 +15,6 @@ from obverse.cli.journeys.money import (
     nothing_is_left_to_reconcile,
     payout_arrives,
     send_claims,
-    signs_in_again,
 )
 from obverse.cli.journeys.people import (
     Member,
@@ -153,8 +152,7 @@ class CardCompanyAsProvider(Journey):
 
     @step("The month ends: Jun is billed 35,000 won on the provider's own credit")
     async def is_billed(self) -> None:
-        self.jun = await signs_in_again(self.world, self.member)
-        self.bill = await bill_of(self.world, self.jun, self.bought_on)
+        self.jun, self.bill = await bill_of(self.world, self.member, self.bought_on)
         check("the bill", (self.bill["balance"], self.bill["state"]), (35_000, "issued"))
 
     @step("He pays 20,000 won by bank transfer, then the rest: the bill is paid")

@@ -1,4 +1,4 @@
-"""OT-8, second half: the recipient of a handed-over number draws its amount to a bank account of their own."""
+"""OT-8, second half: the recipient of a handed-over number draws its amount to a bank account."""
 
 import json
 from typing import Any
@@ -64,7 +64,7 @@ class DrawToBank(Journey):
     @step("Mina learns that it was drawn, and nothing else; Ara learns nothing of Mina")
     async def strangers(self) -> None:
         card = await self.mina.get(f"/v1/cards/{self.number.card}")
-        check("the card", (card.body["drawn"], card.body["spent"]), (True, 20_000))
+        check("the card", (card.body["state"], card.body["spent"]), ("drawn", 20_000))
         payments = await self.mina.get(f"/v1/payments?card={self.number.card}")
         self._knows_nothing(card, payments, secrets=[self.account, self.account[-4:], "Ara", ARAS_BANK])
         seen = [await self.ara.get(path) for path in ("/v1/claims/current", "/v1/claims/current/draws")]

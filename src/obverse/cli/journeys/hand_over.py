@@ -12,10 +12,11 @@ from obverse.cli.journeys.people import (
     register,
     sign_in,
     take_number,
+    void,
 )
 from obverse.cli.journeys.places import LinkedCard
 from obverse.cli.journeys.running import Journey, check, step
-from obverse.cli.journeys.world import Answer, Caller, Number
+from obverse.cli.journeys.world import Answer, Caller, Number, eventually
 from obverse.kit.secret import Secret
 
 
@@ -89,6 +90,13 @@ class HandOver(Journey):
         secrets = [mall.name, mall.id, self.claimed.number.reveal()]
         check("Mina told of the mall or the number", any(what in known for what in secrets), False)
         await books_balance(self.world)
+
+    @step("The mall has nothing to deliver and takes the order back: nothing is left of it")
+    async def taken_back(self) -> None:
+        order = await void(self.world.at_the_mall("Ara"), self.order, self.claimed)
+        check("the order", order["status"], "voided")
+        found = await eventually(lambda: self.world.owed_to_card_company(self.real_card), (0, 15_000))
+        check("held and released", found, (0, 15_000))
 
     def _knows_nothing_of_mina(self, answer: Answer) -> None:
         known = json.dumps(answer.body)

@@ -11,7 +11,6 @@ from obverse.cli.journeys.money import (
     fee_of,
     nothing_is_left_to_reconcile,
     payout_arrives,
-    signs_in_again,
 )
 from obverse.cli.journeys.people import Member, books_balance, only_payment, register, sign_in, take_number
 from obverse.cli.journeys.running import Journey, check, step
@@ -107,8 +106,7 @@ class ShopTill(Journey):
 
     @step("The month ends: Sora is billed 15,000 won, and pays by bank transfer")
     async def is_billed(self) -> None:
-        self.sora = await signs_in_again(self.world, self.member)
-        bill = await bill_of(self.world, self.sora, self.bought_on)
+        self.sora, bill = await bill_of(self.world, self.member, self.bought_on)
         check("the bill", bill["balance"], 15_000)
         await bill_is_paid(self.world, self.sora, bill, 15_000)
 

@@ -22,6 +22,17 @@ from obverse.sandbox.terminal import Shop, Till
 TIMEOUT_S: Final = 20.0
 _ZONE: Final = ZoneInfo("Asia/Seoul")
 _MORNING: Final = time_of_day(9)
+_DAYS_TO_REST: Final = 12
+"""A week for holds that nobody captures, and the banking days after it."""
+_A_MOMENT_S: Final = 3.0
+"""For what a new day brings with it: settlement, clearing files, the bank."""
+_MOVES_BY_ITSELF: Final = (
+    "merchant_payable",
+    "card_company_receivable",
+    "in_transit",
+    "suspense",
+    "disputed",
+)
 EVENTUALLY_S: Final = 20.0
 """How long a durable job may take to be done: reversals go out in the background."""
 
@@ -223,6 +234,18 @@ class World:
 
     async def wait_until_tomorrow(self) -> None:
         await self.wait_until(self.today() + timedelta(days=1))
+
+    async def come_to_rest(self) -> None:
+        """Let what others have left behind be settled, claimed, paid or released.
+
+        Journeys look at the whole ledger, and let months pass in it: an old hold would be released among theirs.
+        """
+        for _ in range(_DAYS_TO_REST):
+            found = await self._trial_balance()
+            if not any(any(found.get(kind, (0, 0))) for kind in _MOVES_BY_ITSELF):
+                return
+            await self.wait_until_tomorrow()
+            await asyncio.sleep(_A_MOMENT_S)
 
     async def told(self) -> Sequence[Line]:
         """Everything that was said since the last time, by whomever."""

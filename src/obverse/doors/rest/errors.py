@@ -3,6 +3,7 @@
 A problem says what to change and never repeats what came. `code` is stable; clients switch on it.
 """
 
+import re
 import traceback
 from typing import Any, Final
 
@@ -162,6 +163,8 @@ _HTTP_CODES: Final[dict[int, tuple[str, str]]] = {
     415: ("wrong_content_type", "Send the body as application/json."),
 }
 
+_MISSING: Final = re.compile(r"Missing required query parameter '([a-z_]{1,40})' ")
+
 _RETRY_AFTER_S: Final = {
     "sign_in_locked": int(LOCK_OUT.total_seconds()),
     "too_many_applications": int(ORIGIN_WINDOW.total_seconds()),
@@ -243,7 +246,7 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     if error.status_code >= 500:
         return on_defect(request, error)
     if isinstance(error, ValidationException):
-        param = _param_of(error.extra)
+        param = _param_of(error)
         if param == "data":
             return problem(request, "invalid_request", "A JSON body is required.")
         detail = f"{param} is missing or not valid." if param else "The request is not valid."
@@ -264,11 +267,16 @@ def on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[Pro
     return problem(request, "internal_error", "Something broke on our side. Quote the request_id.")
 
 
-def _param_of(extra: Any) -> str | None:
-    """The parameter Litestar complains about; names come from our own signatures."""
-    first = extra[0] if isinstance(extra, list) and extra else None
+def _param_of(error: ValidationException) -> str | None:
+    """The parameter Litestar complains about; names come from our own signatures.
+
+    There, one whose name Python or Litestar keeps for itself ends in `_`; outside it does not.
+    """
+    if missing := _MISSING.match(error.detail):
+        return missing[1]
+    first = error.extra[0] if isinstance(error.extra, list) and error.extra else None
     key = first.get("key") if isinstance(first, dict) else None
-    return key if isinstance(key, str) and key.isidentifier() and len(key) <= 40 else None
+    return key.rstrip("_") if isinstance(key, str) and key.isidentifier() and len(key) <= 40 else None
 
 
 def _allowed(error: HTTPException) -> dict[str, str] | None:

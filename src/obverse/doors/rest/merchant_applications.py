@@ -116,7 +116,7 @@ async def create_application(request: HttpRequest, data: JSONBody[NewApplication
         acquirer_id=data.acquirer_id,
         merchant_no=data.merchant_no,
         terminals=data.terminals,
-        rhythm=data.payout.rhythm if data.payout else Rhythm.DAILY,
+        rhythm=Rhythm(data.payout.rhythm) if data.payout else Rhythm.DAILY,
         metadata=data.metadata,
         contact=data.contact,
     )

@@ -1,6 +1,6 @@
 """What merchants and those who want to be one have in common, on the wire."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
@@ -46,11 +46,7 @@ class PayoutBody(Body, frozen=True):
     """Where the money goes and how often."""
 
     account: BankAccountBody
-    rhythm: Rhythm = Rhythm.DAILY
-
-    def __post_init__(self) -> None:
-        if self.rhythm is Rhythm.NEVER:
-            raise ValueError("only the programme's own merchant is paid in another way")
+    rhythm: Literal["daily", "weekly", "monthly"] = "daily"
 
 
 class DecisionBody(Body, frozen=True):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-from litestar import get, post, put
+from litestar import get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
@@ -55,6 +55,7 @@ _READERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
 
 
 class NewMerchant(Body, frozen=True):
+    reason: Reason
     name: Text
     category: Category
     acquirer_id: AcquirerId
@@ -99,7 +100,7 @@ class MerchantView(View, frozen=True):
 
 @post("/v1/merchants", before_request=_MANAGERS, tags=["merchants"])
 async def create_merchant(request: HttpRequest, data: JSONBody[NewMerchant]) -> MerchantView:
-    """Onboard a merchant. `acquirer_id` and `merchant_no` are how its terminals name it over ISO 8583."""
+    """Onboard a merchant without an application. `acquirer_id` and `merchant_no` are how its terminals name it over ISO 8583."""
     payout = data.payout
     merchant = await services(request).merchants.onboard(
         data.name,
@@ -109,8 +110,9 @@ async def create_merchant(request: HttpRequest, data: JSONBody[NewMerchant]) -> 
         data.terminals,
         data.metadata,
         terms=terms(data.fee_plan, data.accepts),
-        rhythm=payout.rhythm if payout else Rhythm.DAILY,
+        rhythm=Rhythm(payout.rhythm) if payout else Rhythm.DAILY,
         account=bank_account(payout.account) if payout else None,
+        decision=decision(caller_of(request), data.reason),
     )
     return _view(merchant)
 
@@ -133,7 +135,7 @@ async def get_merchant(request: HttpRequest, merchant_id: FromPath[str]) -> Merc
     return _view(await services(request).merchants.get(wanted))
 
 
-@post("/v1/merchants/{merchant_id:str}", before_request=_MANAGERS, status_code=200, tags=["merchants"])
+@patch("/v1/merchants/{merchant_id:str}", before_request=_MANAGERS, tags=["merchants"])
 async def change_merchant(
     request: HttpRequest, merchant_id: FromPath[str], data: JSONBody[MerchantChangeBody]
 ) -> MerchantView:
@@ -162,7 +164,7 @@ async def set_payout(
     """
     merchant = await services(request).merchants.set_payout(
         MerchantId(from_text("mer", merchant_id)),
-        data.rhythm,
+        Rhythm(data.rhythm),
         bank_account(data.account),
         decision(caller_of(request), data.reason),
     )

@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from obverse.access.model import Scope
 from obverse.doors.rest.auth import Allow, caller_of
 from obverse.doors.rest.services import HttpRequest, services
-from obverse.doors.rest.shapes import After, Body, Limit, ListView, Text, View, list_view, page_request
+from obverse.doors.rest.shapes import After, Body, Limit, ListView, Reason, View, list_view, page_request
 from obverse.kit.errors import NotFound
 from obverse.kit.ids import BreakId, from_text, to_text
 from obverse.reconciliation import Break, BreakKind, BreakState, Run
@@ -22,7 +22,7 @@ _OPERATORS: Final = Allow(Scope.OPERATE)
 class Explanation(Body, frozen=True):
     """Why a break is none, or how it was mended. Goes to the audit log."""
 
-    reason: Text
+    reason: Reason
 
 
 class ComparisonView(View, frozen=True):
@@ -44,7 +44,10 @@ class RunView(View, frozen=True):
 
 
 class BreakView(View, frozen=True):
-    """`expected` is what our records say, `found` what the other side says; `subject` is what it is about."""
+    """`expected` is what our records say, `found` what the other side says; `subject` is what it is about.
+
+    `gone` is when a run did not see the difference any more, whether or not it had been explained.
+    """
 
     id: str
     object: str
@@ -57,6 +60,7 @@ class BreakView(View, frozen=True):
     reason: str | None
     created: datetime
     ended: datetime | None
+    gone: datetime | None
 
 
 @post("/v1/reconciliation_runs", before_request=_OPERATORS, tags=["reconciliation"])
@@ -70,7 +74,7 @@ async def get_latest_run(request: HttpRequest) -> RunView:
     """The sums of the last run."""
     latest = await services(request).reconciliation.latest()
     if latest is None:
-        raise NotFound("reconciliation run yet")
+        raise NotFound("reconciliation run")
     return _run(latest)
 
 
@@ -95,7 +99,7 @@ async def list_breaks(
 async def resolve_break(
     request: HttpRequest, break_id: FromPath[str], data: JSONBody[Explanation]
 ) -> BreakView:
-    """Explain a break. It comes back only if its numbers change."""
+    """Explain a break. It comes back when its difference is another one, or was gone in between."""
     id_ = BreakId(from_text("brk", break_id))
     actor = caller_of(request).actor
     return _view(await services(request).reconciliation.resolve(id_, data.reason, actor))
@@ -128,6 +132,7 @@ def _view(found: Break) -> BreakView:
         reason=found.reason,
         created=found.found_at,
         ended=found.ended_at,
+        gone=found.gone_at,
     )
 
 

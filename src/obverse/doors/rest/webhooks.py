@@ -28,6 +28,7 @@ from obverse.notifications import (
     Delivery,
     DeliveryState,
     Endpoint,
+    EndpointChange,
     EndpointState,
     Problem,
     Replay,
@@ -150,16 +151,8 @@ async def change_webhook_endpoint(
     request: HttpRequest, endpoint_id: FromPath[str], data: JSONBody[EndpointChanges]
 ) -> EndpointView:
     """Change where an endpoint is, or what it is told; from the next attempt on."""
-    webhooks, held_to = services(request).webhooks, _held_to(request)
-    now = await webhooks.get(_id(endpoint_id), held_to)
-    changed = await webhooks.change(
-        now.id,
-        held_to,
-        url=now.url if data.url is UNSET else data.url,
-        event_types=now.event_types if data.event_types is UNSET else data.event_types,
-        description=now.description if data.description is UNSET else data.description,
-    )
-    return _view(changed)
+    wanted = EndpointChange(data.url, data.event_types, data.description)
+    return _view(await services(request).webhooks.change(_id(endpoint_id), _held_to(request), wanted))
 
 
 @post(_ONE + "/enable", before_request=_OWNERS, status_code=200, tags=["webhooks"])

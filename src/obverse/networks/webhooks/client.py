@@ -27,8 +27,9 @@ ATTEMPT_SECONDS_MAX: Final = 15
 _CONNECT_SECONDS_MAX: Final = 5
 _DRAIN_SECONDS_MAX: Final = 1
 ANSWER_BYTES_MAX: Final = 4096
-_RESOLVERS: Final = 16
-"""Threads that look up names: one that never answers holds one for some seconds, and nothing else."""
+_RESOLVERS: Final = 256
+"""Threads that look up names, at most: one for every message that may be under way, because a name whose
+servers never answer holds its thread for longer than its attempt, and must not hold up other names."""
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The IP addresses of a host, most promising first. Raises `OSError` where there is none."""

@@ -8,26 +8,28 @@ from obverse.reconciliation.repository.breaks import (
     known_breaks,
     latest_run,
     lock,
+    resolve,
+    take_turn,
 )
 from obverse.reconciliation.repository.questions import (
     ask,
-    closing_balance,
-    house_positions,
-    house_positions_of_rooms,
-    owed_by_card_companies,
+    house_by_ledger,
+    house_by_partners,
+    house_by_rooms,
 )
 
 __all__ = [
     "ask",
-    "closing_balance",
     "end",
     "find_page",
-    "house_positions",
-    "house_positions_of_rooms",
+    "house_by_ledger",
+    "house_by_partners",
+    "house_by_rooms",
     "insert_breaks",
     "insert_run",
     "known_breaks",
     "latest_run",
     "lock",
-    "owed_by_card_companies",
+    "resolve",
+    "take_turn",
 ]

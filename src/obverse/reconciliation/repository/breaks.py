@@ -12,9 +12,11 @@ from obverse.kit.ids import BreakId, ReconciliationRunId
 from obverse.kit.money import CurrencyCode
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 from obverse.reconciliation.model import Break, BreakKind, BreakState, Comparison, Finding, Run
+from obverse.reconciliation.repository.questions import PATIENCE_S
 
 _COLUMNS: Final = """
-id, kind, subject, expected_minor, found_minor, currency, state, reason, found_at, ended_at
+id, kind, subject, expected_minor, found_minor, currency, state, reason, found_at, ended_at,
+gone_at
 """
 
 _BREAKS: Final = Table(
@@ -34,17 +36,17 @@ _BREAKS: Final = Table(
 # One run after the other, whoever starts it: the second sees what the first has written down.
 TAKE_TURN: Final = "select pg_advisory_xact_lock(hashtext('reconciliation_runs'))"
 
-KNOWN: Final = f"""
-select {_COLUMNS} from breaks where state = 'open'
-union all
-select {_COLUMNS} from breaks
-where state = 'resolved' and (kind, subject) in (select * from unnest($1::text[], $2::text[]))
-"""
+KNOWN: Final = f"select {_COLUMNS} from breaks where gone_at is null"
 
 LOCK: Final = f"select {_COLUMNS} from breaks where id = $1 for update"
 
+RESOLVE: Final = "update breaks set state = 'resolved', reason = $2, ended_at = $3 where id = $1"
+
+# One that an operator has explained meanwhile stays explained.
 END: Final = """
-update breaks set state = $2, reason = $3, ended_at = $4 where id = any($1::uuid[]) and state = 'open'
+update breaks set gone_at = $2, ended_at = coalesce(ended_at, $2),
+    state = case state when 'open' then 'cleared' else state end
+where id = any($1::uuid[]) returning state
 """
 
 PAGE: Final = f"""
@@ -64,11 +66,14 @@ select id, ran_at, comparisons::text, found, cleared from reconciliation_runs or
 _comparisons: Final = msgspec.json.Decoder(list[Comparison])
 
 
-async def known_breaks(conn: Connection, findings: Sequence[Finding]) -> list[Break]:
-    """What is open, and what of these findings was explained; waits for a run that is under way."""
-    await conn.execute(TAKE_TURN)
-    kinds, subjects = [f.kind for f in findings], [f.subject for f in findings]
-    return [_break(row) for row in await conn.fetch(KNOWN, kinds, subjects)]
+async def take_turn(conn: Connection) -> None:
+    """Wait until no other run is under way; until this transaction ends."""
+    await conn.execute(TAKE_TURN, timeout=PATIENCE_S)
+
+
+async def known_breaks(conn: Connection) -> list[Break]:
+    """Whatever the last run has seen, be it open or explained."""
+    return [_break(row) for row in await conn.fetch(KNOWN)]
 
 
 async def lock(conn: Connection, break_id: BreakId) -> Break | None:
@@ -94,12 +99,15 @@ async def insert_breaks(conn: Connection, breaks: Sequence[Break]) -> None:
     await insert_rows(conn, _BREAKS, rows)
 
 
-async def end(
-    conn: Connection, ids: Sequence[BreakId], state: BreakState, reason: str | None, now: datetime
-) -> None:
-    """End open breaks."""
-    if ids:
-        await conn.execute(END, ids, state, reason, now)
+async def resolve(conn: Connection, break_id: BreakId, reason: str, now: datetime) -> None:
+    """Keep an operator's explanation of an open break; the caller holds its lock."""
+    await conn.execute(RESOLVE, break_id, reason, now)
+
+
+async def end(conn: Connection, ids: Sequence[BreakId], now: datetime) -> int:
+    """Write down that these have gone; returns how many of them were still open."""
+    rows = await conn.fetch(END, ids, now)
+    return sum(row["state"] == BreakState.CLEARED for row in rows)
 
 
 async def find_page(conn: Connection, page: PageRequest, state: BreakState | None) -> Page[Break]:
@@ -141,4 +149,5 @@ def _break(row: asyncpg.Record) -> Break:
         row["reason"],
         row["found_at"],
         row["ended_at"],
+        row["gone_at"],
     )

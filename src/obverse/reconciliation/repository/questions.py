@@ -5,20 +5,64 @@ written down, not what its code makes of it.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-
-import asyncpg
 
 from obverse.draws.rules import HOUSE_MERCHANT
 from obverse.kit.database import Connection
 from obverse.kit.ids import to_text
 from obverse.kit.money import CurrencyCode
 from obverse.ledger.model import HOUSE_ACCOUNTS, AccountKind
+from obverse.ledger.repository.entries import ENTRIES
 from obverse.reconciliation.model import BreakKind, Finding
 
-_PATIENCE_S: Final = 3_600
+PATIENCE_S: Final = 3_600
 """The whole journal is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A row of the answer is a finding: `prefix` and `id` of what it is about, `expected` and `found`.
+
+    One that is `late` takes the moment since when silence is too long as its only parameter.
+    """
+
+    kind: BreakKind
+    sql: str
+    late: bool = False
+
+
+# parts of questions ----------------------------------------------------------------------------------------
+
+# What every account holds, debits less credits, for good: what is held is nobody's yet.
+_JOURNAL: Final = f"""{ENTRIES}, journal as (
+    select partition_id, account_id, sum(case when is_debit then posted_minor else -posted_minor end) as minor
+    from entries group by 1, 2
+)"""
+
+# What came in for an account, less what went out for it, by whosever hand. What is sent back is placed as well,
+# on its way out; it counts there as the transfer that it has become.
+_PLACED: Final = """placed as (
+    select p.partition_id, p.account_id,
+        sum(case r.direction when 'credit' then p.amount_minor else -p.amount_minor end) as minor
+    from receipt_placements as p join receipts as r on r.id = p.receipt_id
+    where not exists (select from bank_transfers as t where t.id = p.subject_id)
+    group by 1, 2
+)"""
+
+# What card companies have still to be told of, leg by leg.
+_TO_PRESENT: Final = """to_present as (
+    select a.partition_id, a.authorization_id, a.parts[l.position + 1]
+        * case when a.kind in ('capture', 'dispute_won') then 1 else -1 end as minor
+    from actions as a
+    join legs as l on (l.partition_id, l.authorization_id) = (a.partition_id, a.authorization_id)
+    where a.to_present and l.kind = 'linked_card'
+)"""
+
+_PRESENTED_MINOR: Final = "case direction when 'debit' then amount_minor else -amount_minor end"
+
+# our payments, our ledger ----------------------------------------------------------------------------------
 
 # What the merchant was given for a payment, and what went back, by whatever leg.
 PAYMENTS: Final = """
@@ -32,223 +76,247 @@ with moved as (
     join legs as l on (l.partition_id, l.authorization_id, l.position) = (t.partition_id, t.subject_id, 0)
     group by 1, 2
 )
-select 'auth' as prefix, a.id, a.captured_minor - a.refunded_minor as expected,
-    coalesce(m.minor, 0) as found, a.currency
+select 'auth' as prefix, a.id, a.captured_minor - a.refunded_minor as expected, coalesce(m.minor, 0) as found
 from authorizations as a left join moved as m on (m.partition_id, m.subject_id) = (a.partition_id, a.id)
 where coalesce(m.minor, 0) <> a.captured_minor - a.refunded_minor
 """
 
-# What is not settled, what was gathered by a settlement that is not closed, what closed ones carried - and
-# what left by another road: draws are paid out of the house merchant's payable, whose actions settlement only
-# takes out of the way.
-MERCHANTS: Final = """
-with journal as (
-    select side.account_id, t.currency,
-        sum(case when side.is_debit then -t.amount_minor else t.amount_minor end) as minor
-    from transfers as t cross join lateral (values (t.debit_account_id, true), (t.credit_account_id, false))
-        as side (account_id, is_debit)
-    where t.kind in ('posted', 'post') group by 1, 2
-), signed as (
-    select merchant_id, sum(case kind when 'capture' then amount_minor else -amount_minor end) as minor
-    from actions where (settlement_id is null or merchant_id = $1)
-        and kind in ('capture', 'refund', 'reversal', 'dispute_lost')
-    group by 1
-), gathered as (
-    select l.merchant_id, sum(l.captured_minor - l.refunded_minor - l.reversed_minor - l.charged_back_minor)
-        as minor
+# What no settlement has taken, what one has gathered and not closed, what the last statement carried, what it
+# pays and has not ordered yet, what was placed by hand. Draws are paid out of the house merchant's payable,
+# whose actions settlement only takes out of the way.
+MERCHANTS: Final = f"""
+with {_JOURNAL}, {_PLACED}, parts as (
+    select merchant_id, case kind when 'capture' then amount_minor else -amount_minor end as minor
+    from actions where kind in ('capture', 'refund', 'reversal', 'dispute_lost')
+        and (settlement_id is null or merchant_id = '{HOUSE_MERCHANT}')
+    union all
+    select merchant_id, captured_minor - refunded_minor - reversed_minor - charged_back_minor
     from settlement_lines as l
     where not exists (select from merchant_statements as s
         where (s.settlement_id, s.merchant_id) = (l.settlement_id, l.merchant_id))
-    group by 1
-), drawn as (
-    select $1::uuid as merchant_id, sum(amount_minor) as minor from draws where state = 'ordered'
+    union all
+    select merchant_id, owed_minor from settlement_balances
+    union all
+    select merchant_id, amount_minor from payouts where ordered_at is null
+    union all
+    select '{HOUSE_MERCHANT}'::uuid, -amount_minor from draws where state = 'ordered'
+    union all
+    select m.id, p.minor from placed as p join merchants as m on m.account_id = p.account_id
+), owed as (
+    select merchant_id, sum(minor) as minor from parts group by 1
+), booked as (
+    select account_id, -sum(minor) as minor from journal group by 1
 )
-select 'mer' as prefix, m.id, j.currency, coalesce(j.minor, 0) as found,
-    coalesce(s.minor, 0) + coalesce(g.minor, 0) + coalesce(b.owed_minor, 0) - coalesce(d.minor, 0) as expected
+select 'mer' as prefix, m.id, coalesce(o.minor, 0) as expected, coalesce(b.minor, 0) as found
 from merchants as m
-join journal as j on j.account_id = m.account_id
-left join signed as s on s.merchant_id = m.id
-left join gathered as g on g.merchant_id = m.id
-left join settlement_balances as b on b.merchant_id = m.id
-left join drawn as d on d.merchant_id = m.id
-where coalesce(j.minor, 0) <> coalesce(s.minor, 0) + coalesce(g.minor, 0) + coalesce(b.owed_minor, 0)
-    - coalesce(d.minor, 0)
+left join owed as o on o.merchant_id = m.id
+left join booked as b on b.account_id = m.account_id
+where coalesce(o.minor, 0) <> coalesce(b.minor, 0)
 """
 
-CREDIT_LINES: Final = """
-with paid as (
-    select partition_id, debit_account_id as account_id,
-        sum(captured_minor - refunded_minor - disputed_minor) as minor
-    from legs where kind = 'credit_line' group by 1, 2
-), came_in as (
-    select partition_id, account_id, sum(amount_minor) as minor from receipt_placements group by 1, 2
+CREDIT_LINES: Final = f"""
+with {_PLACED}, parts as (
+    select partition_id, debit_account_id as account_id, captured_minor - refunded_minor - disputed_minor as minor
+    from legs where kind = 'credit_line'
+    union all
+    select partition_id, account_id, -minor from placed
+), owed as (
+    select partition_id, account_id, sum(minor) as minor from parts group by 1, 2
 )
-select 'src' as prefix, s.id, a.currency, coalesce(p.minor, 0) - coalesce(c.minor, 0) as expected,
+select 'src' as prefix, s.id, coalesce(o.minor, 0) as expected,
     a.debits_posted_minor - a.credits_posted_minor as found
 from funding_sources as s
 join accounts as a on (a.partition_id, a.id) = (s.partition_id, s.account_id)
-left join paid as p on (p.partition_id, p.account_id) = (s.partition_id, s.account_id)
-left join came_in as c on (c.partition_id, c.account_id) = (s.partition_id, s.account_id)
-where s.kind = 'credit_line'
-    and a.debits_posted_minor - a.credits_posted_minor <> coalesce(p.minor, 0) - coalesce(c.minor, 0)
+left join owed as o on (o.partition_id, o.account_id) = (s.partition_id, s.account_id)
+where s.kind = 'credit_line' and a.debits_posted_minor - a.credits_posted_minor <> coalesce(o.minor, 0)
+"""
+
+# our payments, the card companies --------------------------------------------------------------------------
+
+PRESENTED: Final = f"""
+with {_TO_PRESENT}, parts as (
+    select * from to_present
+    union all
+    select partition_id, authorization_id, {_PRESENTED_MINOR} from presentments
+), told as (
+    select partition_id, authorization_id, sum(minor) as minor from parts group by 1, 2
+), taken as (
+    select partition_id, authorization_id, sum(captured_minor - refunded_minor - disputed_minor) as minor
+    from legs where kind = 'linked_card' group by 1, 2
+)
+select 'auth' as prefix, authorization_id as id, taken.minor as expected, coalesce(told.minor, 0) as found
+from taken left join told using (partition_id, authorization_id)
+where taken.minor <> coalesce(told.minor, 0)
 """
 
 NOT_PRESENTED: Final = """
-select 'act' as prefix, id, amount_minor as expected, 0 as found, currency from actions
+select 'act' as prefix, id, amount_minor as expected, 0 as found from actions
 where to_present and created_at < $1
 """
 
-REJECTED: Final = """
-select 'pres' as prefix, id, currency, 0 as found,
-    case direction when 'debit' then amount_minor else -amount_minor end as expected
-from presentments where state = 'rejected'
+REJECTED: Final = f"""
+select 'pres' as prefix, id, {_PRESENTED_MINOR} as expected, 0 as found from presentments
+where state = 'rejected'
 """
 
 NOT_ACKNOWLEDGED: Final = """
-select 'pfile' as prefix, id, debit_minor - credit_minor as expected, 0 as found, currency
-from presentment_files
+select 'pfile' as prefix, id, debit_minor - credit_minor as expected, 0 as found from presentment_files
 where state = 'refused' or (state in ('made', 'unknown', 'sent') and created_at < $1)
 """
 
-FILE_TOTALS: Final = """
-select 'pfile' as prefix, f.id, f.currency, f.accepted_minor as found, coalesce(p.minor, 0) as expected
+FILE_TOTALS: Final = f"""
+select 'pfile' as prefix, f.id, coalesce(p.minor, 0) as expected, f.accepted_minor as found
 from presentment_files as f
 left join (
-    select file_id, sum(case direction when 'debit' then amount_minor else -amount_minor end) as minor
-    from presentments where state = 'accepted' group by 1
+    select file_id, sum({_PRESENTED_MINOR}) as minor from presentments where state = 'accepted' group by 1
 ) as p on p.file_id = f.id
 where f.state = 'acknowledged' and f.accepted_minor <> coalesce(p.minor, 0)
 """
 
 FILES_PAID: Final = """
-select 'pfile' as prefix, id, greatest(accepted_minor + carried_minor, 0) as expected,
-    received_minor as found, currency
+select 'pfile' as prefix, id, greatest(accepted_minor + carried_minor, 0) as expected, received_minor as found
 from presentment_files
 where state = 'acknowledged' and received_minor <> greatest(accepted_minor + carried_minor, 0)
     and (acknowledged_at < $1 or received_minor > 0)
 """
 
+# the bank --------------------------------------------------------------------------------------------------
+
 RECEIPTS: Final = """
-select 'rcpt' as prefix, id, 0 as expected, amount_minor - placed_minor as found, currency from receipts
+select 'rcpt' as prefix, id, 0 as expected, amount_minor - placed_minor as found from receipts
 where placed_minor < amount_minor and direction = 'credit' and created_at < $1
 """
 
 BANK_DEBITS: Final = """
-select 'rcpt' as prefix, id, 0 as expected, amount_minor - placed_minor as found, currency from receipts
+select 'rcpt' as prefix, id, 0 as expected, amount_minor - placed_minor as found from receipts
 where placed_minor < amount_minor and direction = 'debit'
 """
 
 OFF_STATEMENT: Final = """
-select 'bank' as prefix, t.id, t.amount_minor as expected, 0 as found, t.currency from bank_transfers as t
+select 'bank' as prefix, t.id, t.amount_minor as expected, 0 as found from bank_transfers as t
 where t.state = 'done' and t.updated_at < $1
     and not exists (select from bank_entries as e where e.bank_transfer_id = t.id)
 """
 
-_QUESTIONS: Final = {
-    BreakKind.PAYMENT_DIFFERS_FROM_LEDGER: PAYMENTS,
-    BreakKind.MERCHANT_DIFFERS_FROM_LEDGER: MERCHANTS,
-    BreakKind.CREDIT_LINE_DIFFERS_FROM_LEDGER: CREDIT_LINES,
-    BreakKind.NOT_PRESENTED: NOT_PRESENTED,
-    BreakKind.PRESENTMENT_REJECTED: REJECTED,
-    BreakKind.FILE_NOT_ACKNOWLEDGED: NOT_ACKNOWLEDGED,
-    BreakKind.FILE_TOTALS_DIFFER: FILE_TOTALS,
-    BreakKind.FILE_PAID_DIFFERENTLY: FILES_PAID,
-    BreakKind.RECEIPT_UNPLACED: RECEIPTS,
-    BreakKind.UNKNOWN_BANK_DEBIT: BANK_DEBITS,
-    BreakKind.TRANSFER_NOT_ON_STATEMENT: OFF_STATEMENT,
-}
+_QUESTIONS: Final = (
+    Question(BreakKind.PAYMENT_DIFFERS_FROM_LEDGER, PAYMENTS),
+    Question(BreakKind.PAYMENT_DIFFERS_FROM_PRESENTMENTS, PRESENTED),
+    Question(BreakKind.MERCHANT_DIFFERS_FROM_LEDGER, MERCHANTS),
+    Question(BreakKind.CREDIT_LINE_DIFFERS_FROM_LEDGER, CREDIT_LINES),
+    Question(BreakKind.NOT_PRESENTED, NOT_PRESENTED, late=True),
+    Question(BreakKind.PRESENTMENT_REJECTED, REJECTED),
+    Question(BreakKind.FILE_NOT_ACKNOWLEDGED, NOT_ACKNOWLEDGED, late=True),
+    Question(BreakKind.FILE_TOTALS_DIFFER, FILE_TOTALS),
+    Question(BreakKind.FILE_PAID_DIFFERENTLY, FILES_PAID, late=True),
+    Question(BreakKind.RECEIPT_UNPLACED, RECEIPTS, late=True),
+    Question(BreakKind.UNKNOWN_BANK_DEBIT, BANK_DEBITS),
+    Question(BreakKind.TRANSFER_NOT_ON_STATEMENT, OFF_STATEMENT, late=True),
+)
 
-# Debits less credits, for good: what is held is nobody's yet.
-HOUSE: Final = """
-select a.kind, sum(case when side.is_debit then t.amount_minor else -t.amount_minor end)::bigint as minor
-from transfers as t
-cross join lateral (values (t.debit_account_id, true), (t.credit_account_id, false))
-    as side (account_id, is_debit)
-join accounts as a on a.partition_id = t.partition_id and a.id = side.account_id
-where t.kind in ('posted', 'post') and a.kind = any($1)
-group by 1
+# house accounts, three ways --------------------------------------------------------------------------------
+
+LEDGER: Final = f"""
+with {_JOURNAL}
+select a.kind, sum(j.minor)::bigint as minor
+from journal as j join accounts as a on (a.partition_id, a.id) = (j.partition_id, j.account_id)
+where a.kind = any($1) group by 1
 """
 
 # The same accounts as the rooms that use them would have them.
-ROOMS: Final = """
-select
-    (select coalesce(sum(captured_minor - refunded_minor - disputed_minor), 0)
-        from legs where kind = 'linked_card')
-    - (select coalesce(sum(p.amount_minor), 0) from receipt_placements as p
-        join accounts as a on (a.partition_id, a.id) = (p.partition_id, p.account_id)
-        where a.kind = 'card_company_receivable')
-    - (select coalesce(sum(case direction when 'debit' then amount_minor else -amount_minor end), 0)
-        from presentments where state = 'written_off') as card_company_receivable,
-    (select coalesce(sum(case direction when 'credit' then amount_minor else -amount_minor end), 0)
-        from receipts)
-    - (select coalesce(sum(amount_minor), 0) from bank_transfers where state = 'done') as bank,
-    (select coalesce(sum(case direction when 'credit' then placed_minor - amount_minor
-        else amount_minor - placed_minor end), 0) from receipts) as suspense,
-    (select -coalesce(sum(amount_minor), 0) from bank_transfers where state <> 'done') as in_transit,
-    (select -coalesce(sum(fees_minor), 0) from merchant_statements) as fee_income,
-    (select coalesce(sum(disputed_minor), 0) from authorizations) as disputed,
-    (select coalesce(sum(case direction when 'debit' then amount_minor else -amount_minor end), 0)
-        from presentments where state = 'written_off') as written_off
+ROOMS: Final = f"""
+with {_PLACED}, parts as (
+    select 'card_company_receivable' as kind, captured_minor - refunded_minor - disputed_minor as minor
+    from legs where kind = 'linked_card'
+    union all
+    select 'card_company_receivable', -{_PRESENTED_MINOR} from presentments where state = 'written_off'
+    union all
+    select 'written_off', {_PRESENTED_MINOR} from presentments where state = 'written_off'
+    union all
+    select 'bank', case direction when 'credit' then amount_minor else -amount_minor end from receipts
+    union all
+    select 'suspense', case direction when 'credit' then -1 else 1 end * (amount_minor - placed_minor)
+    from receipts
+    union all
+    select case state when 'done' then 'bank' else 'in_transit' end, -amount_minor from bank_transfers
+    union all
+    select 'fee_income', -fees_minor from merchant_statements
+    union all
+    select 'disputed', disputed_minor from authorizations
+    union all
+    select a.kind, -p.minor
+    from placed as p join accounts as a on (a.partition_id, a.id) = (p.partition_id, p.account_id)
+)
+select kind, sum(minor)::bigint as minor from parts where kind = any($1) group by 1
 """
 
-CARD_COMPANIES: Final = """
-select (select coalesce(sum(accepted_minor - received_minor), 0) from presentment_files
-        where state = 'acknowledged')
-    + (select coalesce(sum(case direction when 'debit' then amount_minor else -amount_minor end), 0)
-        from presentments where state in ('ready', 'presented', 'rejected'))
-    + (select coalesce(sum(case when a.kind in ('capture', 'dispute_won') then part else -part end), 0)
-        from actions as a
-        cross join lateral unnest(a.parts) with ordinality as share (part, number)
-        join legs as l on (l.partition_id, l.authorization_id) = (a.partition_id, a.authorization_id)
-            and l.position = share.number - 1
-        where a.to_present and l.kind = 'linked_card') as minor
+# What they have taken over, what is on its way to them or has come back, less what came in from them.
+CARD_COMPANIES: Final = f"""
+with {_PLACED}, {_TO_PRESENT}, parts as (
+    select accepted_minor as minor from presentment_files where state = 'acknowledged'
+    union all
+    select {_PRESENTED_MINOR} from presentments where state in ('ready', 'presented', 'rejected')
+    union all
+    select minor from to_present
+    union all
+    select -p.minor
+    from placed as p join accounts as a on (a.partition_id, a.id) = (p.partition_id, p.account_id)
+    where a.kind = 'card_company_receivable'
+)
+select coalesce(sum(minor), 0)::bigint from parts
 """
 
-# A statement's opening balance is what was there before we began to keep books.
-CLOSING: Final = """
-select last.currency, last.day, last.closing_minor - first.opening_minor as moved
-from (select * from bank_statements order by day desc, statement_id desc limit 1) as last
-cross join (select * from bank_statements order by day, statement_id limit 1) as first
+# A statement's opening balance is what was there before we began to keep books. What the bank calls paid comes
+# with its next statement.
+BANK: Final = """
+select last.closing_minor - first.opening_minor - (
+    select coalesce(sum(amount_minor), 0) from bank_transfers as t
+    where state = 'done' and not exists (select from bank_entries as e where e.bank_transfer_id = t.id)
+)::bigint
+from (select closing_minor from bank_statements order by day desc, statement_id desc limit 1) as last
+cross join (select opening_minor from bank_statements order by day, statement_id limit 1) as first
 """
 
+_HOUSE_KINDS: Final = [kind.value for kind in HOUSE_ACCOUNTS]
 
-async def ask(conn: Connection, silent_since: datetime) -> list[Finding]:
+
+async def ask(conn: Connection, silent_since: datetime, currency: CurrencyCode) -> list[Finding]:
     """Everything that differs, in the caller's snapshot. Partners silent since then are late."""
     findings: list[Finding] = []
-    for kind, question in _QUESTIONS.items():
-        argument = HOUSE_MERCHANT if "$1::uuid" in question else silent_since
-        arguments = [argument] if "$1" in question else []
-        rows = await conn.fetch(question, *arguments, timeout=_PATIENCE_S)
-        findings += [_finding(kind, row) for row in rows]
+    for question in _QUESTIONS:
+        arguments = [silent_since] if question.late else []
+        rows = await conn.fetch(question.sql, *arguments, timeout=PATIENCE_S)
+        findings += [
+            Finding(
+                question.kind,
+                to_text(row["prefix"], row["id"]),
+                int(row["expected"]),
+                int(row["found"]),
+                currency,
+            )
+            for row in rows
+        ]
     return findings
 
 
-async def house_positions(conn: Connection) -> Mapping[AccountKind, int]:
+async def house_by_ledger(conn: Connection) -> Mapping[AccountKind, int]:
     """What the programme's own accounts hold according to the journal, debits less credits."""
-    kinds = [kind.value for kind in HOUSE_ACCOUNTS]
-    rows = await conn.fetch(HOUSE, kinds, timeout=_PATIENCE_S)
-    return {AccountKind(row["kind"]): row["minor"] for row in rows}
+    return await _positions(conn, LEDGER)
 
 
-async def house_positions_of_rooms(conn: Connection) -> Mapping[AccountKind, int]:
+async def house_by_rooms(conn: Connection) -> Mapping[AccountKind, int]:
     """The same as the rooms that use them have it in their own tables."""
-    row = await conn.fetchrow(ROOMS, timeout=_PATIENCE_S)
-    assert row is not None
-    return {AccountKind(kind): int(minor) for kind, minor in row.items()}
+    return await _positions(conn, ROOMS)
 
 
-async def owed_by_card_companies(conn: Connection) -> int:
-    """What card companies have taken and not paid, and what is on its way to them."""
-    return int(await conn.fetchval(CARD_COMPANIES, timeout=_PATIENCE_S))
+async def house_by_partners(conn: Connection) -> Mapping[AccountKind, int]:
+    """The same as card companies and the bank have it; without the bank before its first statement."""
+    said = {
+        AccountKind.CARD_COMPANY_RECEIVABLE: await conn.fetchval(CARD_COMPANIES, timeout=PATIENCE_S),
+        AccountKind.BANK: await conn.fetchval(BANK, timeout=PATIENCE_S),
+    }
+    return {kind: minor for kind, minor in said.items() if minor is not None}
 
 
-async def closing_balance(conn: Connection) -> int | None:
-    """How much the bank's own balance has moved since our first statement; None before there is one."""
-    row = await conn.fetchrow(CLOSING)
-    return None if row is None else int(row["moved"])
-
-
-def _finding(kind: BreakKind, row: asyncpg.Record) -> Finding:
-    subject = to_text(row["prefix"], row["id"])
-    currency = CurrencyCode(row["currency"])
-    return Finding(kind, subject, int(row["expected"]), int(row["found"]), currency)
+async def _positions(conn: Connection, statement: str) -> Mapping[AccountKind, int]:
+    rows = await conn.fetch(statement, _HOUSE_KINDS, timeout=PATIENCE_S)
+    return {AccountKind(row["kind"]): row["minor"] for row in rows}
