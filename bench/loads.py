@@ -149,7 +149,7 @@ class Bench:
         return Measured(per_second=outcome.per_second, batch_mean=batch_mean, rows=rows)
 
     async def claims(self) -> Measured:
-        """One claim file of one merchant, each line another payment: from its first byte to its last claim."""
+        """A claim file of one merchant, a payment per line: from its first byte to its last claim."""
         rows = await self.stored()
         shop = self.stock.merchants[0]
         payments = [replace(payment, merchant=shop) for payment in await self.stock.take(_CLAIMS)]

@@ -38,10 +38,11 @@ _DAYS_AGO: Final = 100
 # Ids that sort by time, as UUIDv7 do; every merchant has its share.
 _FILL: Final = """
 insert into actions (partition_id, id, authorization_id, merchant_id, kind, amount_minor, parts, currency,
-    request_key, to_present, created_at)
+    request_key, asked, to_present, created_at)
 select 0, (lpad(to_hex($1::bigint + n * 80), 12, '0') || '7000' || substr(md5($2 || n), 1, 16))::uuid,
     gen_random_uuid(), ids[1 + n * 7919 % array_length(ids, 1)], 'capture', 1000 + n % 977,
-    array[1000 + n % 977], 'KRW', 'rest:' || md5($2 || n), false, to_timestamp(($1::bigint + n * 80) / 1000.0)
+    array[1000 + n % 977], 'KRW', 'rest:' || md5($2 || n), 'all', false,
+    to_timestamp(($1::bigint + n * 80) / 1000.0)
 from generate_series(1::bigint, $3) as n, (select array_agg(id) as ids from merchants) as all_merchants
 """
 

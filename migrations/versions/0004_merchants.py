@@ -55,7 +55,10 @@ grant select, insert, update, delete on payout_accounts to obverse_app;
 grant select, insert, update on merchant_applications to obverse_app;
 
 -- access: a rotated key works until its overlap is over -----------------------------------------------------
-alter table api_keys add column ends_at timestamptz;
+alter table api_keys
+    add column ends_at timestamptz,
+    -- The first of the keys that this one succeeds: its requests are known as repeats of theirs.
+    add column first_id uuid;
 """
 
 

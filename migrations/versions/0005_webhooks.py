@@ -1,4 +1,4 @@
-"""Webhooks: endpoints and their secrets, what is owed to each endpoint, and how far events have been handed on.
+"""Webhooks: endpoints and their secrets, what is owed to each endpoint, and how far events are handed on.
 
 Deploy: pre (nothing uses it yet).
 
@@ -82,8 +82,8 @@ values (pg_snapshot_xmin(pg_current_snapshot()), '00000000-0000-0000-0000-000000
 
 create index events_txid on events (txid);
 
-grant select, insert, update on webhook_endpoints to obverse_app;
-grant select, insert, update, delete on webhook_secrets, webhook_deliveries, webhook_replays to obverse_app;
+grant select, insert, update, delete
+    on webhook_endpoints, webhook_secrets, webhook_deliveries, webhook_replays to obverse_app;
 grant select, update on webhook_fan_out to obverse_app;
 """
 

@@ -73,6 +73,8 @@ create table claims (
     reason text,
     broken_column text,
     repeated boolean not null,
+    -- An operator has said to pay what waited, and nobody knows yet whether the money has moved.
+    being_paid boolean not null default false,
     created_at timestamptz not null,
     -- Its answer is the answer of whatever comes later with the same key.
     standing boolean generated always as (
@@ -81,7 +83,8 @@ create table claims (
     ) stored,
     check ((file_id is null) = (line is null)),
     check ((outcome in ('refused', 'exception')) = (reason is not null)),
-    check (outcome = 'refused' or authorization_id is not null)
+    check (outcome = 'refused' or authorization_id is not null),
+    check (outcome = 'exception' or not being_paid)
 ) with (fillfactor = 85);
 create unique index claims_request_key on claims (request_key, standing);
 create unique index claims_line on claims (file_id, line) where file_id is not null;

@@ -87,14 +87,19 @@ create table payouts (
     currency char(3) not null,
     pay_on date not null,
     ordered_at timestamptz,
-    created_at timestamptz not null
+    -- When the bank paid it, and when it last would not: what the merchant has been told of.
+    paid_at timestamptz,
+    refused_at timestamptz,
+    created_at timestamptz not null,
+    check (ordered_at is not null or (paid_at is null and refused_at is null))
 );
 create index payouts_merchant on payouts (merchant_id, id);
 create index payouts_to_order on payouts (id) where ordered_at is null;
+create index payouts_on_the_way on payouts (id) where ordered_at is not null and paid_at is null;
 
 grant select, insert, update on settlements, settlement_lines, settlement_balances to obverse_app;
 grant select, insert on merchant_statements, payouts to obverse_app;
-grant update (ordered_at) on payouts to obverse_app;
+grant update (ordered_at, paid_at, refused_at) on payouts to obverse_app;
 """
 
 

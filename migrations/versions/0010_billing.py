@@ -88,7 +88,6 @@ create table bill_payments (
     primary key (receipt_id, bill_id)
 );
 create index bill_payments_account on bill_payments (account_id, month);
-create index bill_payments_uncounted on bill_payments (created_at) where month is null;
 
 -- Two reasons why a credit line may not pay are two facts: a member's standing, and what they owe too long.
 alter table funding_sources add column in_arrears boolean not null default false,

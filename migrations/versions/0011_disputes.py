@@ -40,6 +40,8 @@ create table disputes (
 -- One dispute at a time, and none after one that was not withdrawn.
 create unique index disputes_authorization on disputes (authorization_id)
     where state <> 'refused' and not (state = 'closed' and ended_by = 'holder');
+create index disputes_withdrawn on disputes (authorization_id) where state = 'closed' and ended_by = 'holder';
+create index disputes_state on disputes (state, id);
 create index disputes_merchant on disputes (merchant_id, id);
 create index disputes_member on disputes (member_id, id);
 create index disputes_card on disputes (card_id, id);

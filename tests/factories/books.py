@@ -28,7 +28,8 @@ _COUNTED_OTHERWISE: Final = """
 with done as (
     select partition_id, authorization_id,
         coalesce(sum(amount_minor) filter (where kind = 'capture'), 0) as captured,
-        coalesce(sum(amount_minor) filter (where kind in ('refund', 'reversal', 'dispute_lost')), 0) as refunded
+        coalesce(sum(amount_minor) filter (where kind in ('refund', 'reversal', 'dispute_lost')), 0)
+            as refunded
     from actions group by 1, 2
 ), carried as (
     select partition_id, authorization_id, sum(captured_minor) as captured, sum(released_minor) as released,
@@ -46,8 +47,10 @@ where (a.captured_minor, a.refunded_minor) <> (coalesce(d.captured, 0), coalesce
 
 
 async def nothing_is_held_for_what_was_undone(database: Database) -> None:
-    """The journal holds or has moved exactly what is approved or captured, payment by payment, and the counters
-    of each payment, of its legs and its actions agree."""
+    """The journal holds or has moved exactly what is approved or captured, payment by payment.
+
+    And the counters of each payment, of its legs and of its actions agree.
+    """
     async with database.connection() as conn:
         assert [dict(row) for row in await conn.fetch(_MOVED_OTHERWISE)] == []
         assert [dict(row) for row in await conn.fetch(_COUNTED_OTHERWISE)] == []

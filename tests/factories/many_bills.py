@@ -61,9 +61,10 @@ from payments
 
 _ACTIONS: Final = """
 insert into actions (partition_id, id, authorization_id, merchant_id, kind, amount_minor, parts, currency,
-    request_key, to_present, created_at)
+    request_key, asked, to_present, created_at)
 select 0, pg_temp.id_at(at, 'action' || n || ':' || k), pg_temp.id_at(at, n || ':' || k),
-    pg_temp.id_at($1, 'merchant'), 'capture', 1000, '{1000}', 'KRW', 'many:' || n || ':' || k, false, at
+    pg_temp.id_at($1, 'merchant'), 'capture', 1000, '{1000}', 'KRW', 'many:' || n || ':' || k, 'all', false,
+    at
 from payments
 """
 

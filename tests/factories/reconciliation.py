@@ -1,4 +1,4 @@
-"""Reconciliation for tests: its room, what is open in it, and a programme with every room that moves money."""
+"""Reconciliation for tests: its room, what is open in it, and a programme with all that moves money."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -144,9 +144,7 @@ class Programme:
             day=today,
         )
         balances = {"opening": str(before), "closing": str(self.balance_minor)}
-        await self.treasury.import_statement(
-            a_statement(entry, id_=f"{number:08d}", day=today, **balances)
-        )
+        await self.treasury.import_statement(a_statement(entry, id_=f"{number:08d}", day=today, **balances))
 
     async def newest_receipt(self) -> Receipt:
         return (await self.desk.receipts(PageRequest(1))).items[0]

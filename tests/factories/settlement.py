@@ -37,19 +37,19 @@ _serials = count(1)
 
 ADD = """
 insert into actions (partition_id, id, authorization_id, merchant_id, kind, amount_minor, parts, currency,
-    request_key, to_present, created_at)
-values ($1, $2, $3, $4, $5, $6, array[$6::bigint], 'KRW', $7, false, $8)
+    request_key, asked, to_present, created_at)
+values ($1, $2, $3, $4, $5, $6, array[$6::bigint], 'KRW', $7, 'all', false, $8)
 """
 
 # Ids that sort by time, as the engine's do; one transfer per merchant stands for those of all its captures.
 ADD_MANY = """
 with made as (
     insert into actions (partition_id, id, authorization_id, merchant_id, kind, amount_minor, parts, currency,
-        request_key, to_present, created_at)
+        request_key, asked, to_present, created_at)
     select $5::smallint, (lpad(to_hex($3::bigint + n), 12, '0') || '7000'
             || substr(md5($4::text || n), 1, 16))::uuid,
         gen_random_uuid(), ids[1 + n % array_length(ids, 1)], 'capture', 1000 + n % 977,
-        array[1000 + n % 977], 'KRW', $4::text || ':' || n, false,
+        array[1000 + n % 977], 'KRW', $4::text || ':' || n, 'all', false,
         to_timestamp(($3::bigint + n) / 1000.0)
     from generate_series(1, $2::int) as n, (select $1::uuid[] as ids) as given
     returning merchant_id, amount_minor

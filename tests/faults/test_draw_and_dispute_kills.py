@@ -69,7 +69,7 @@ async def holder_of(estate: Estate, card: Card) -> str:
 
 
 async def draw(client: Client, holder: str, name: int) -> None:
-    answer = await client.ask("/v1/claims/current/draw", holder, {"account": ACCOUNT}, f"draw {name}")
+    answer = await client.ask("/v1/claims/current/draws", holder, {"account": ACCOUNT}, f"draw {name}")
     assert (answer.status, answer.body["status"]) == (201, "on_its_way"), answer.raw
 
 

@@ -70,16 +70,19 @@ class Shopkeeper:
         self._files: list[bytes] = []
 
     async def opens(self) -> None:
-        self._payments = [
-            await self.claiming.approved(10_000, off_us=n % 2 == 0, capture=n == 3) for n in range(4)
-        ]
+        for _ in range(4):
+            await self._sells()
 
     async def does_something(self) -> None:
         step = self._rng.choice(
             [self._uploads, self._uploads, self._uploads_at_once, self._sends, self._sends, self._sends_again,
-             self._works, self._refunds, self._cancels, self._waits, self._operates]
+             self._works, self._refunds, self._cancels, self._waits, self._operates, self._sells]
         )  # fmt: skip
         await step()
+
+    async def _sells(self) -> None:
+        off_us, capture = len(self._payments) % 2 == 0, len(self._payments) % 4 == 3
+        self._payments.append(await self.claiming.approved(10_000, off_us=off_us, capture=capture))
 
     def _wish(self) -> dict:
         return {

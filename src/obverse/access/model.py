@@ -40,3 +40,10 @@ class ApiKey(msgspec.Struct, frozen=True):
     revoked_at: datetime | None
     ends_at: datetime | None = None
     """When a rotated key stops working, by the platform's clock; it never gets more time."""
+    first_id: ApiKeyId | None = None
+    """The first of the keys that this one succeeds; None where it is the first itself."""
+
+    @property
+    def holder_id(self) -> ApiKeyId:
+        """Whose requests these are: the same before and after a rotation, so that a repeat is one (P6)."""
+        return self.first_id or self.id

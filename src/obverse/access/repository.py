@@ -10,11 +10,11 @@ from obverse.kit.database import Connection
 from obverse.kit.ids import ApiKeyId, MerchantId
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 
-_COLUMNS: Final = "id, last_four, name, merchant_id, scopes, live, created_at, revoked_at, ends_at"
+_COLUMNS: Final = "id, last_four, name, merchant_id, scopes, live, created_at, revoked_at, ends_at, first_id"
 
 INSERT: Final = """
-insert into api_keys (id, token_hash, last_four, name, merchant_id, scopes, live, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+insert into api_keys (id, token_hash, last_four, name, merchant_id, scopes, live, created_at, first_id)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
 FIND_VALID: Final = f"""
@@ -48,6 +48,7 @@ async def insert(conn: Connection, key: ApiKey, token_hash: bytes) -> None:
         sorted(key.scopes),
         key.live,
         key.created_at,
+        key.first_id,
     )
 
 
@@ -89,4 +90,5 @@ def _key(row: asyncpg.Record) -> ApiKey:
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
         ends_at=row["ends_at"],
+        first_id=row["first_id"],
     )

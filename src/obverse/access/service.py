@@ -51,14 +51,16 @@ class Access:
         scopes: Collection[Scope],
         merchant_id: MerchantId | None = None,
         live: bool = False,
+        by: str | None = None,
     ) -> tuple[ApiKey, Secret]:
         """Make a key and its token. The token is returned here and can never be had again.
 
         With `merchant_id` the key is held to that merchant; the caller has seen that the merchant exists.
+        `by`, here and below, is whose decision it was, for the event to tell.
         Raises `InvalidRequest` for a name or scopes that must not be.
         """
         async with self._database.transaction() as conn:
-            return await self.create_in(conn, name, scopes, merchant_id, live)
+            return await self.create_in(conn, name, scopes, merchant_id, live, by=by)
 
     async def create_in(
         self,
@@ -68,6 +70,7 @@ class Access:
         merchant_id: MerchantId | None,
         live: bool,
         replaces: ApiKey | None = None,
+        by: str | None = None,
     ) -> tuple[ApiKey, Secret]:
         """The same as a piece of a larger commit; `replaces` is the key that this one succeeds."""
         rules.check_key(name, scopes, merchant_id is not None)
@@ -81,12 +84,13 @@ class Access:
             live=live,
             created_at=self._clock.now(),
             revoked_at=None,
+            first_id=replaces.holder_id if replaces is not None else None,
         )
         await repository.insert(conn, key, self._hasher.token_hash(token))
         if replaces is None:
-            await self._tell(conn, "api_key.made", key)
+            await self._tell(conn, "api_key.made", key, by)
         else:
-            await self._tell(conn, "api_key.rotated", key, replaces=to_text("key", replaces.id))
+            await self._tell(conn, "api_key.rotated", key, by, replaces=to_text("key", replaces.id))
         return key, token
 
     async def authenticate(self, token: Secret) -> ApiKey | None:
@@ -123,6 +127,7 @@ class Access:
         key_id: ApiKeyId,
         merchant_id: MerchantId | None = None,
         within: Collection[Scope] | None = None,
+        by: str | None = None,
     ) -> ApiKey:
         """End a key for ever; with `merchant_id`, only one of that merchant; with `within`, only one that
         may do no more than that. Repeating changes nothing.
@@ -134,7 +139,7 @@ class Access:
             if key.revoked_at is None:
                 key = replace(key, revoked_at=self._clock.now())
                 await repository.set_end(conn, key)
-                await self._tell(conn, "api_key.revoked", key)
+                await self._tell(conn, "api_key.revoked", key, by)
         self._forget(key)
         return key
 
@@ -143,6 +148,7 @@ class Access:
         key_id: ApiKeyId,
         overlap: timedelta,
         within: Collection[Scope] | None = None,
+        by: str | None = None,
     ) -> tuple[ApiKey, Secret]:
         """Make a successor that may do the same; the old key works until `overlap` is over.
 
@@ -153,7 +159,7 @@ class Access:
             old = await self._lock(conn, key_id, None, within)
             old = replace(old, ends_at=rules.end_of_overlap(old, overlap, self._clock.now()))
             await repository.set_end(conn, old)
-            fresh = await self.create_in(conn, old.name, old.scopes, old.merchant_id, old.live, old)
+            fresh = await self.create_in(conn, old.name, old.scopes, old.merchant_id, old.live, old, by)
         self._forget(old)
         return fresh
 
@@ -177,13 +183,14 @@ class Access:
     def _forget(self, key: ApiKey) -> None:
         self._known = {hash_: entry for hash_, entry in self._known.items() if entry[1].id != key.id}
 
-    async def _tell(self, conn: Connection, news: str, key: ApiKey, **more: str) -> None:
+    async def _tell(self, conn: Connection, news: str, key: ApiKey, by: str | None, **more: str) -> None:
         data = {
             "api_key": to_text("key", key.id),
             "name": key.name,
             "last_four": key.last_four,
             "merchant": to_text("mer", key.merchant_id) if key.merchant_id is not None else None,
             "scopes": sorted(key.scopes),
+            "by": by,
             **more,
         }
         event = Event(EventId(self._new_id()), news, key.id, data, self._clock.now())

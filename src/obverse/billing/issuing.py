@@ -5,7 +5,7 @@ several processes take turns.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -21,14 +21,12 @@ from obverse.kit import events
 from obverse.kit.calendar import Calendar
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
-from obverse.kit.ids import BillId, NewId
+from obverse.kit.ids import IDS_STRAY, BillId, NewId, first_id_of
 
 ACTIONS_PER_CHUNK: Final = 20_000
 BILLS_PER_CHUNK: Final = 1_000
 _START: Final = UUID(int=0)
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_IDS_STRAY: Final = timedelta(hours=1)
-"""How far an action's id may lie from its time: far more than a payment takes. Ids only narrow the search."""
 
 Observe: TypeAlias = Callable[[Run, int, int], None]
 """Told after each chunk how much of the run's present part is done, and how much there is."""
@@ -138,20 +136,19 @@ class Issuing:
 
     async def _collect(self, conn: Connection, run: Run) -> Run:
         effects = {kind.value: sign for kind, sign in rules.EFFECTS.items()}
-        end = self._end_of(run.month)
         actions, lines, at_id = await runs.collect(
-            conn, run, self._ids_below(run), end, effects, ACTIONS_PER_CHUNK
+            conn, run, self._ids_below(run), self._end_of(run.month), effects, ACTIONS_PER_CHUNK
         )
         collected = replace(
             run, actions=run.actions + actions, lines=run.lines + lines, at_id=at_id or run.at_id
         )
         if actions == ACTIONS_PER_CHUNK:
             return collected
-        await runs.count_payments(conn, run.month, end)
         return replace(collected, state=RunState.DRAWING_UP, at_id=_START)
 
     async def _draw_up(self, conn: Connection, run: Run) -> Run:
         now = self._clock.now()
+        await runs.count_payments(conn, run, self._end_of(run.month), BILLS_PER_CHUNK)
         months = await runs.months_of_lines(conn, run, BILLS_PER_CHUNK)
         drawn = [
             rules.draw_up(
@@ -182,7 +179,7 @@ class Issuing:
         return month.next().begins(self._calendar.zone)
 
     def _ids_above(self, since: datetime) -> UUID:
-        return rules.id_around(since - _IDS_STRAY)
+        return first_id_of(since - IDS_STRAY)
 
     def _ids_below(self, run: Run) -> UUID:
-        return rules.id_around(self._end_of(run.month) + _IDS_STRAY)
+        return first_id_of(self._end_of(run.month) + IDS_STRAY)

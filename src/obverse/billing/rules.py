@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from msgspec.structs import replace
 from stdnum import luhn
@@ -80,11 +79,6 @@ def months_to_open(month: Month, last: Month | None, today: date) -> Sequence[Mo
         last = last.next()
         months.append(last)
     return months
-
-
-def id_around(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of a millisecond: ids of actions sort by when they were made."""
-    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 # bills -------------------------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ def _treasury_chores(room: TreasuryRoom) -> Sequence[Chore]:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRoom:
-    """Claims one by one, whose last notes are written when they are stopped; files, and what carries them out."""
+    """Claims one by one, whose last notes are written when they stop; files, and who carries them out."""
 
     service: Claims
     files: ClaimFiles

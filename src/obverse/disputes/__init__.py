@@ -28,11 +28,12 @@ from obverse.disputes.model import (
     State,
     Terms,
 )
-from obverse.disputes.rules import DOCUMENT_BYTES_MAX
+from obverse.disputes.rules import DOCUMENT_BYTES_MAX, MEDIA_TYPES
 from obverse.disputes.service import Disputes
 
 __all__ = [
     "DOCUMENT_BYTES_MAX",
+    "MEDIA_TYPES",
     "AlreadyDisputed",
     "AnswerClosed",
     "AnswerPending",

@@ -41,7 +41,7 @@ class DisputeTooLate(ObverseError):
 
 
 class AlreadyDisputed(ObverseError):
-    """The payment is in dispute, or was, and only a dispute that was withdrawn may be followed by another."""
+    """The payment is in dispute, or was; one that was withdrawn may be followed by another, once."""
 
     code = "already_disputed"
 
@@ -73,7 +73,7 @@ class AnswerPending(ObverseError):
     code = "answer_pending"
 
     def __init__(self) -> None:
-        super().__init__("The merchant still has time to answer.")
+        super().__init__("The merchant may answer until answer_due; decide when it has, or after that.")
 
 
 class DocumentNotAccepted(ObverseError):

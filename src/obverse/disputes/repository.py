@@ -19,11 +19,14 @@ id, authorization_id, card_id, merchant_id, member_id, opened_by, amount_minor, 
 state, answer_due_at, answer, outcome, ended_by, ended_at, request_key, fingerprint, created_at
 """
 
-# Nothing is stored where the key is known, or where the payment is in dispute or was.
+# Nothing is stored where the key is known, or where the payment is in dispute, or was, or was often enough.
 INSERT: Final = """
 insert into disputes (id, authorization_id, card_id, merchant_id, member_id, opened_by, amount_minor,
     currency, reason, statement, state, answer_due_at, request_key, fingerprint, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
+where $16 > (
+    select count(*) from disputes where authorization_id = $2 and state = 'closed' and ended_by = 'holder'
+)
 on conflict do nothing returning id
 """
 
@@ -79,8 +82,11 @@ select {_DOCUMENT_COLUMNS}, content from dispute_documents where dispute_id = $1
 """
 
 
-async def insert(conn: Connection, dispute: Dispute) -> bool:
-    """Store a new dispute; False where its key is known or its payment cannot be disputed (again)."""
+async def insert(conn: Connection, dispute: Dispute, withdrawn_max: int) -> bool:
+    """Store a new dispute; False where its key is known or its payment cannot be disputed (again).
+
+    `withdrawn_max` is how many earlier ones of the payment may have been withdrawn.
+    """
     stored = await conn.fetchval(
         INSERT,
         dispute.id,
@@ -98,6 +104,7 @@ async def insert(conn: Connection, dispute: Dispute) -> bool:
         dispute.request_key,
         dispute.fingerprint,
         dispute.created_at,
+        withdrawn_max + 1,
     )
     return stored is not None
 

@@ -40,6 +40,8 @@ TEXT_LENGTH_MAX: Final = 2_000
 DOCUMENTS_MAX: Final = 5
 DOCUMENT_BYTES_MAX: Final = 1024 * 1024
 NAME_LENGTH_MAX: Final = 100
+WITHDRAWN_MAX: Final = 1
+"""Disputes of one payment that are withdrawn and may still be followed by another: each moves money twice."""
 
 CONTESTED: Final = frozenset({State.OPEN, State.ANSWERED, State.UNANSWERED})
 """The amount is credited, and nobody has ended the dispute yet."""

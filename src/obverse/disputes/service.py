@@ -29,7 +29,7 @@ from obverse.kit import audit, events
 from obverse.kit.audit import AuditEntry
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
-from obverse.kit.errors import KeyReused
+from obverse.kit.errors import KeyReused, NotFound
 from obverse.kit.events import Event
 from obverse.kit.ids import AuditId, CardId, DisputeId, EventId, MemberId, MerchantId, NewId, to_text
 from obverse.kit.money import Money
@@ -73,7 +73,7 @@ class Disputes:
             earlier = await repository.find_by_key(conn, key)
             if earlier is None:
                 dispute = self._new(authorization, actions, card, complaint, (key, fingerprint))
-                if not await repository.insert(conn, dispute):
+                if not await repository.insert(conn, dispute, rules.WITHDRAWN_MAX):
                     # A twin with the same key may have come first; else the payment has been disputed.
                     earlier = await repository.find_by_key(conn, key)
                     if earlier is None:
@@ -196,12 +196,13 @@ class Disputes:
             return await repository.documents_of(conn, dispute_ids)
 
     async def document(self, dispute_id: DisputeId, number: int) -> tuple[Document, bytes]:
-        """One document with its content. Raises `DisputeNotFound` where there is none of that number."""
-        async with self._database.connection() as conn:
-            found = await repository.read_document(conn, dispute_id, number)
-        if found is None:
-            raise DisputeNotFound
-        return found
+        """One document with its content. Raises `NotFound` where there is none of that number."""
+        if 1 <= number <= rules.DOCUMENTS_MAX:
+            async with self._database.connection() as conn:
+                found = await repository.read_document(conn, dispute_id, number)
+            if found is not None:
+                return found
+        raise NotFound("document")
 
     # ending ------------------------------------------------------------------------------------------------
 

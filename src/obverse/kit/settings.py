@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     live: bool = Field(False, description="Real money: no sandbox endpoints, and only `live` API keys.")
     webhooks_to_private_addresses: bool = Field(
         False,
-        description="Lets webhooks go to any address and over plain http, to try things out; never when live.",
+        description="Lets webhooks go to any address and over plain http, to try things; never when live.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="What is worth a log line."

@@ -19,7 +19,16 @@ from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.errors import NotFound, Unavailable
 from obverse.kit.events import Event
-from obverse.kit.ids import DeliveryId, EndpointId, EventId, MerchantId, NewId, from_text
+from obverse.kit.ids import (
+    IDS_STRAY,
+    DeliveryId,
+    EndpointId,
+    EventId,
+    MerchantId,
+    NewId,
+    first_id_of,
+    from_text,
+)
 from obverse.kit.telemetry import WEBHOOK_ATTEMPTS, WEBHOOK_ENDPOINTS_DISABLED, WEBHOOK_SECONDS
 from obverse.notifications import rules
 from obverse.notifications.model import Due, Message, News, Progress, ReplayState, SealedSecret
@@ -88,8 +97,7 @@ class FanOut:
             if found is None:
                 return False
             replay, listener = found
-            # An event's id may be made a little after the event's time.
-            last_id = EventId(rules.first_id(replay.until + timedelta(minutes=1)))
+            last_id = EventId(first_id_of(replay.until + IDS_STRAY))
             read = await fan_out.read_between(conn, replay, last_id, BATCH)
             everything = msgspec.structs.replace(listener, listens_from=0)
             owed = rules.wanted([news for news, within in read if within], [everything])
@@ -288,15 +296,17 @@ class WebhookSecretsRekey:
 
 
 async def sweep(database: Database, clock: Clock) -> None:
-    """Delete what the delivery log keeps no longer, and secrets that sign no more."""
+    """Delete what the delivery log keeps no longer, secrets that sign no more, and endpoints long deleted."""
     now = clock.now()
-    async with database.transaction() as conn:
-        await endpoints.sweep_secrets(conn, now)
+    kept_since = now - rules.KEPT_FOR
     swept = 1
     while swept:
         async with database.transaction() as conn:
-            oldest = DeliveryId(rules.first_id(now - rules.KEPT_FOR))
-            swept = await deliveries.sweep(conn, oldest, _SWEEP_BATCH)
+            swept = await deliveries.sweep(conn, DeliveryId(first_id_of(kept_since)), _SWEEP_BATCH)
+    async with database.transaction() as conn:
+        await endpoints.sweep_secrets(conn, now)
+        await fan_out.sweep_replays(conn, kept_since)
+        await endpoints.sweep_deleted(conn, kept_since)
 
 
 def _merchants(news: list[News]) -> list[MerchantId]:

@@ -4,7 +4,7 @@ Pure: no I/O, no clock.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -61,8 +61,6 @@ TEST_TYPE: Final = "webhook_endpoint.tested"
 """Goes to the endpoint that is tested and to nobody else."""
 DISABLED_TYPE: Final = "webhook_endpoint.disabled"
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 def _types(noun: str, verbs: str, fields: str) -> dict[str, frozenset[str]]:
     return {f"{noun}.{verb}": frozenset(fields.split()) for verb in verbs.split()}
@@ -93,7 +91,7 @@ TOLD_TO_MERCHANTS: Final[Mapping[str, frozenset[str]]] = {
         "dispute payment merchant amount currency reason answer_due outcome",
     ),
     **_types("statement", "issued", "statement settlement merchant day paid carried currency"),
-    **_types("payout", "ordered", "payout statement merchant amount currency"),
+    **_types("payout", "ordered paid refused", "payout statement merchant amount currency reason"),
     **_types("merchant", "changed payout_changed suspended resumed closed", "merchant"),
     **_types("api_key", "made rotated revoked", "api_key name last_four merchant scopes replaces"),
     **_types("webhook_endpoint", "disabled tested", "endpoint merchant"),
@@ -271,11 +269,6 @@ def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if address in _TRANSLATED:
         return IPv4Address(address.packed[-4:])
     return address
-
-
-def first_id(moment: datetime) -> UUID:
-    """Below all ids that were made at this moment or later (RFC 9562: a UUIDv7 begins with milliseconds)."""
-    return UUID(int=(moment - _EPOCH) // timedelta(milliseconds=1) << 80)
 
 
 def secret_context(secret_id: UUID) -> bytes:

@@ -9,7 +9,17 @@ from obverse.kit import events
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.events import Event
-from obverse.kit.ids import DeliveryId, EndpointId, EventId, MerchantId, NewId, ReplayId, to_text
+from obverse.kit.ids import (
+    IDS_STRAY,
+    DeliveryId,
+    EndpointId,
+    EventId,
+    MerchantId,
+    NewId,
+    ReplayId,
+    first_id_of,
+    to_text,
+)
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
 from obverse.notifications import rules
@@ -219,7 +229,7 @@ class Webhooks:
                 state=ReplayState.RUNNING,
                 since=since,
                 until=now,
-                reached=EventId(rules.first_id(since)),
+                reached=EventId(first_id_of(since - IDS_STRAY)),
                 deliveries=0,
                 created_at=now,
             )

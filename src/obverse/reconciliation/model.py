@@ -42,11 +42,11 @@ class BreakKind(StrEnum):
     BANK_BALANCE_DIFFERS = "bank_balance_differs"
     """The bank's closing balance is not our bank account's."""
     CARD_COMPANY_BALANCE_DIFFERS = "card_company_balance_differs"
-    """What card companies have taken over or have still to be told of is not what our ledger says they owe."""
+    """What card companies have taken over, or will be told of, is not what our ledger says they owe."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One difference as a run has seen it. `subject` is the id of what it is about, written for the outside."""
+    """One difference as a run has seen it. `subject` is what it is about: an id as the outside writes it."""
 
     kind: BreakKind
     subject: str
@@ -69,7 +69,7 @@ class BreakState(StrEnum):
 
 
 class Break(msgspec.Struct, frozen=True):
-    """A difference that was found, and what became of it; `gone_at` says when a run did not see it any more."""
+    """A difference that was found, and what became of it. `gone_at` is when a run did not see it any more."""
 
     id: BreakId
     finding: Finding

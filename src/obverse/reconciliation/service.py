@@ -64,8 +64,8 @@ class Reconciliation:
     async def resolve(self, break_id: BreakId, reason: str, actor: str) -> Break:
         """End a break with an operator's explanation, which goes to the audit log.
 
-        It comes back when the difference is another one, or was gone in between. Repeating it with the same reason changes nothing.
-        Raises `InvalidRequest`, `BreakNotFound`, `BreakNotOpen`.
+        It comes back when the difference is another one, or was gone in between. Repeating it with the same
+        reason changes nothing. Raises `InvalidRequest`, `BreakNotFound`, `BreakNotOpen`.
         """
         reason = check_reason(reason)
         async with self._database.transaction() as conn:
@@ -105,9 +105,7 @@ class Reconciliation:
         changes = rules.compare(findings, await repository.known_breaks(conn))
         now = self._clock.now()
         cleared = await repository.end(conn, [each.id for each in changes.gone], now)
-        new = [
-            Break(BreakId(self._new_id()), finding, BreakState.OPEN, None, now) for finding in changes.new
-        ]
+        new = [Break(BreakId(self._new_id()), finding, BreakState.OPEN, None, now) for finding in changes.new]
         await repository.insert_breaks(conn, new)
         await events.append(conn, [self._event("break.found", each) for each in new])
         run = Run(ReconciliationRunId(self._new_id()), now, compared, len(new), cleared)

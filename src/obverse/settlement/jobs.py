@@ -13,7 +13,9 @@ class Routine:
     opens_days: bool
 
     async def run(self) -> None:
-        """Finish what was opened, settle the days that are over, and order the payouts whose day has come."""
+        """Finish what was opened, settle the days that are over, order the payouts whose day has come, and
+        tell merchants what the bank has made of theirs."""
         await self.settlements.finish()
         if self.opens_days:
             await self.settlements.settle_past_days()
+        await self.settlements.tell_outcomes()

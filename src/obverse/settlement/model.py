@@ -146,6 +146,15 @@ class TrackedPayout(msgspec.Struct, frozen=True):
     """Of the account's number."""
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """What the bank has made of a payout: `DONE` or `REFUSED`, why, and when we learned of it."""
+
+    payout: Payout
+    state: PayoutState
+    reason: str | None
+    at: datetime
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One action as a statement shows it: `amount_minor` is what it adds to what the merchant is owed."""
 

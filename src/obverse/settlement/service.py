@@ -2,13 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Final
 from uuid import UUID
-
-import asyncpg
 
 from obverse.kit import events
 from obverse.kit.calendar import Calendar
@@ -33,7 +30,15 @@ from obverse.merchants import Merchant, Merchants
 from obverse.merchants import repository as merchants
 from obverse.settlement import rules
 from obverse.settlement.errors import DayNotOver, DayPassed
-from obverse.settlement.model import Payee, Payout, Settlement, SettlementState, Statement
+from obverse.settlement.model import (
+    Outcome,
+    Payee,
+    Payout,
+    PayoutState,
+    Settlement,
+    SettlementState,
+    Statement,
+)
 from obverse.settlement.repository import days, payouts, statements
 from obverse.settlement.rules import Closing
 from obverse.treasury import BankAccount, TransferOrder, Treasury
@@ -44,8 +49,8 @@ CHUNK: Final = 20_000
 MERCHANTS_AT_ONCE: Final = 500
 """Merchants closed, or payouts ordered, in one commit."""
 
-_TRIES_MAX: Final = 5
 _DAY: Final = timedelta(days=1)
+_EARLIEST: Final = date(2020, 1, 1)
 _FIRST: Final = UUID(int=0)
 
 Observe = Callable[[Settlement], None]
@@ -84,9 +89,12 @@ class Settlements:
     async def open(self, day: date) -> Settlement:
         """Begin to settle a day, or find what became of it: a day is settled once, whoever asks how often.
 
-        Raises `DayNotOver` before its cut-off, `DayPassed` where a later day was settled already.
+        Raises `DayNotOver` before its cut-off, `DayPassed` where a later day was settled already, and
+        `InvalidRequest` for one that can only be a slip: the first day is followed by all days up to now.
         """
         now = self._clock.now()
+        if day < _EARLIEST:
+            raise InvalidRequest("Nothing was paid that early.", "day")
         if day > self.last_day_over:
             raise DayNotOver(day)
         opened = Settlement(
@@ -109,21 +117,14 @@ class Settlements:
         """Take the oldest unfinished settlement one commit further; None when all are closed.
 
         Any number of processes may do this at once: they take turns, and none does what another has done.
-        A kill undoes the step under way and nothing else, and so does meeting somebody who marks the same
-        actions, as presented, in another order: then it is taken again.
+        A kill undoes the step under way and nothing else.
         """
-        for _ in range(_TRIES_MAX - 1):
-            with suppress(asyncpg.DeadlockDetectedError):
-                return await self._step_once()
-        return await self._step_once()
-
-    async def _step_once(self) -> Settlement | None:
         async with self._database.transaction() as conn:
             settlement = await days.lock_oldest_open(conn)
             if settlement is None:
                 return None
             if settlement.state is SettlementState.GATHERING:
-                return await days.gather(conn, settlement.id, CHUNK)
+                return await days.gather(conn, settlement, CHUNK)
             return await self._close_some(conn, settlement)
 
     async def settle(self, day: date, observe: Observe = lambda _: None) -> Settlement:
@@ -298,7 +299,7 @@ class Settlements:
         await self._treasury.order(conn, orders)
         ordered = {order.id for order in orders}
         await payouts.mark_ordered(conn, sorted(ordered), now)
-        await events.append(conn, [self._ordered(p, now) for p in due if p.id in ordered])
+        await events.append(conn, [self._told("payout.ordered", p, now) for p in due if p.id in ordered])
 
     def _account(self, merchant: Merchant) -> BankAccount | None:
         """Where a merchant is paid; None where there is nothing that the programme's bank could pay to."""
@@ -309,6 +310,17 @@ class Settlements:
             return check_bank_account(BankAccount(account.bank_code, account.number, account.holder))
         except InvalidRequest:
             return None
+
+    async def tell_outcomes(self) -> None:
+        """Tell merchants of payouts that have arrived, and of those that the bank has refused; each once."""
+        while True:
+            now = self._clock.now()
+            async with self._database.transaction() as conn:
+                news = await payouts.lock_news(conn, MERCHANTS_AT_ONCE)
+                await payouts.mark_told(conn, news)
+                await events.append(conn, [self._outcome(each, now) for each in news])
+            if len(news) < MERCHANTS_AT_ONCE:
+                return
 
     # news --------------------------------------------------------------------------------------------------
 
@@ -332,12 +344,18 @@ class Settlements:
         }
         return Event(EventId(self._new_id()), "statement.issued", statement.id, data, now)
 
-    def _ordered(self, payout: Payout, now: datetime) -> Event:
+    def _outcome(self, outcome: Outcome, now: datetime) -> Event:
+        if outcome.state is PayoutState.DONE:
+            return self._told("payout.paid", outcome.payout, now)
+        return self._told("payout.refused", outcome.payout, now, reason=outcome.reason)
+
+    def _told(self, type_: str, payout: Payout, now: datetime, **more: str | None) -> Event:
         data = {
             "payout": to_text("bank", payout.id),
             "statement": to_text("stm", payout.statement_id),
             "merchant": to_text("mer", payout.merchant_id),
             "amount": payout.amount.amount_minor,
             "currency": payout.amount.currency,
+            **more,
         }
-        return Event(EventId(self._new_id()), "payout.ordered", payout.id, data, now)
+        return Event(EventId(self._new_id()), type_, payout.id, data, now)

@@ -52,6 +52,7 @@ def changed(**changes: Any) -> bytes:
         pytest.param(changed(exp_year=30), 400, "exp_year", id="year of two digits"),
         pytest.param(changed(entry="magic"), 400, "entry", id="unknown entry"),
         pytest.param(changed(terminal="T\u0000"), 400, "terminal", id="NUL in text"),
+        pytest.param(changed(terminal="T1\n"), 400, "terminal", id="line break at the end of a text"),
         pytest.param(changed(merchant="mer_x"), 404, "merchant", id="malformed merchant"),
         pytest.param(changed(merchant=CANARY), 404, "merchant", id="merchant is something else"),
         pytest.param(changed(pan=CANARY), 400, "pan", id="unknown field"),

@@ -237,8 +237,31 @@ async def test_a_document_comes_back_as_it_was_and_is_never_opened_in_place(rest
         assert answer.headers["content-type"].startswith("text/plain")
         assert answer.headers["content-disposition"].startswith("attachment;")
         assert answer.headers["x-content-type-options"] == "nosniff"
-    missing = await rest.client.get(f"/v1/disputes/{id_}/documents/2", headers=rest.merchant)
-    assert (missing.status_code, missing.json()["code"]) == (404, "dispute_not_found")
+
+
+@pytest.mark.parametrize("number", [-1, 0, 2, 40_000, 2**31, 2**70])
+async def test_p15_a_document_that_is_not_there_is_missing_whatever_its_number(
+    rest: RestHouse, number: int
+) -> None:
+    bought = await a_recipients_purchase(rest)
+    id_ = (await dispute(rest, bought)).json()["id"]
+    await attach(rest, id_)
+
+    for path, headers in (("/v1/disputes", rest.merchant), (bought.base, bought.holder)):
+        missing = await rest.client.get(f"{path}/{id_}/documents/{number}", headers=headers)
+        assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
+
+
+async def test_disputes_are_listed_by_merchant(rest: RestHouse) -> None:
+    id_ = (await dispute(rest, await a_purchase(rest))).json()["id"]
+    elsewhere, _ = await rest.another_merchant()
+
+    async def listed(headers: dict[str, str], merchant: str) -> httpx.Response:
+        return await rest.client.get(f"/v1/disputes?merchant={merchant}&limit=1", headers=headers)
+
+    assert (await listed(rest.operator, rest.merchant_id)).json()["data"][0]["id"] == id_
+    assert (await listed(rest.operator, elsewhere)).json()["data"] == []
+    assert (await listed(rest.merchant, elsewhere)).status_code == 404
 
 
 # cards that were handed over (OT-8) ------------------------------------------------------------------------
@@ -258,7 +281,11 @@ async def test_ot8_the_recipient_disputes_and_the_giver_neither_can_nor_sees_it(
     id_ = opened.json()["id"]
     listed = await rest.client.get("/v1/claims/current/disputes", headers=bought.holder)
     assert [each["id"] for each in listed.json()["data"]] == [id_]
+    shown = await rest.client.get(f"/v1/claims/current/disputes/{id_}", headers=bought.holder)
+    assert shown.json() == opened.json()
     giver = bought.member.headers
+    (spent,) = (await rest.client.get(f"/v1/payments?card={bought.card}", headers=giver)).json()["data"]
+    assert (spent["captured"], spent["refunded"], spent["disputed"]) == (PRICE, PRICE, 0)
     assert (await rest.client.get("/v1/disputes", headers=giver)).json()["data"] == []
     for method, path in (("GET", f"/v1/disputes/{id_}"), ("POST", f"/v1/disputes/{id_}/withdraw")):
         hidden = await rest.client.request(method, path, headers=giver)
@@ -281,8 +308,10 @@ async def test_p12_a_holder_token_is_good_for_its_own_card_only(rest: RestHouse)
     withdrawn = await rest.client.post(f"{mine.base}/{opened}/withdraw", headers=mine.holder)
     await attach(rest, opened)
     proof = await rest.client.get(f"{mine.base}/{opened}/documents/1", headers=mine.holder)
+    shown = await rest.client.get(f"{mine.base}/{opened}", headers=mine.holder)
 
     assert (proof.status_code, proof.json()["code"]) == (404, "dispute_not_found")
+    assert (shown.status_code, shown.json()["code"]) == (404, "dispute_not_found")
     assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
     assert (withdrawn.status_code, withdrawn.json()["code"]) == (404, "dispute_not_found")
     assert (await rest.client.get(mine.base, headers=mine.holder)).json()["data"] == []

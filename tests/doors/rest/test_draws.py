@@ -34,7 +34,7 @@ class Given:
     async def draw(self, rest: RestHouse, key: str | None = None, **body: Any) -> httpx.Response:
         headers = {**self.holder, "Idempotency-Key": key or f"draw {next(_keys)}"}
         return await rest.client.post(
-            "/v1/claims/current/draw", json={"account": ACCOUNT, **body}, headers=headers
+            "/v1/claims/current/draws", json={"account": ACCOUNT, **body}, headers=headers
         )
 
     async def draws(self, rest: RestHouse) -> list[dict[str, Any]]:
@@ -149,15 +149,15 @@ async def test_a_refused_account_is_corrected_by_the_holder_of_that_card_only(re
     rest.bank.refuses = {"110222333445"}
     id_ = (await given.draw(rest, account=ACCOUNT | {"number": "110222333445"})).json()["id"]
     path = f"/v1/claims/current/draws/{id_}/account"
-    early = await rest.client.post(path, json=ACCOUNT, headers=given.holder)
+    early = await rest.client.put(path, json=ACCOUNT, headers=given.holder)
     await rest.treasury.send()
     assert [draw["status"] for draw in await given.draws(rest)] == ["account_refused"]
 
-    foreign = await rest.client.post(path, json=ACCOUNT, headers=other.holder)
-    missing = await rest.client.post(
+    foreign = await rest.client.put(path, json=ACCOUNT, headers=other.holder)
+    missing = await rest.client.put(
         "/v1/claims/current/draws/draw_01h455vb4pex5vsknk084sn02q/account", json=ACCOUNT, headers=given.holder
     )
-    corrected = await rest.client.post(path, json=ACCOUNT, headers=given.holder)
+    corrected = await rest.client.put(path, json=ACCOUNT, headers=given.holder)
     await rest.treasury.send()
 
     assert (early.status_code, early.json()["code"]) == (409, "account_not_refused")
@@ -172,7 +172,7 @@ async def test_members_have_no_way_to_draw_their_own_card(rest: RestHouse) -> No
     await rest.card(member, controls={"amount_limit": LIMIT})
 
     answer = await rest.client.post(
-        "/v1/claims/current/draw", json={"account": ACCOUNT}, headers=member.headers
+        "/v1/claims/current/draws", json={"account": ACCOUNT}, headers=member.headers
     )
 
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
@@ -186,7 +186,7 @@ async def test_a_link_that_was_withdrawn_or_has_expired_draws_nothing(rest: Rest
 
     claim = await rest.client.post("/v1/claims", json={"token": link["token"]})
     drawn = await rest.client.post(
-        "/v1/claims/current/draw",
+        "/v1/claims/current/draws",
         json={"account": ACCOUNT},
         headers={"Authorization": f"Bearer {link['token']}"},
     )

@@ -346,6 +346,30 @@ async def test_a_merchants_key_rotates_itself_and_the_old_one_ends_when_it_was_s
     assert (await rest.client.get("/v1/payments", headers=new)).status_code == 200
 
 
+async def test_p06_a_repeat_with_the_successor_of_a_key_is_a_repeat(rest: RestHouse) -> None:
+    made = {"name": "till", "scopes": ["payments"], "merchant": rest.merchant_id}
+    keys = [(await rest.client.post("/v1/api_keys", json=made, headers=rest.operator)).json()]
+    for _ in range(2):
+        path, body = f"/v1/api_keys/{keys[-1]['id']}/rotate", {"old_valid_for_seconds": 600}
+        old = {"Authorization": f"Bearer {keys[-1]['token']}"}
+        keys.append((await rest.client.post(path, json=body, headers=old)).json())
+    first, second, third = [{"Authorization": f"Bearer {key['token']}"} for key in keys]
+    member = await rest.member()
+    face = await rest.face(member, await rest.card(member))
+
+    paid = [await rest.pay(face, key, "order", capture=True) for key in (first, second, third)]
+    refund = f"/v1/payments/{paid[0].json()['id']}/refund"
+    refunds = [
+        await rest.client.post(refund, json={"amount": 1_000}, headers={**key, "Idempotency-Key": "back"})
+        for key in (third, first, rest.merchant)
+    ]
+
+    assert [answer.json() for answer in paid] == [paid[0].json()] * 3
+    assert ["idempotency-hit" in answer.headers for answer in paid] == [False, True, True]
+    # Another key of the same merchant is another caller, whose orders may have the same names.
+    assert [answer.json()["refunded"] for answer in refunds] == [1_000, 1_000, 2_000]
+
+
 async def test_p12_nobody_rotates_a_key_of_others_or_one_that_may_do_more(rest: RestHouse) -> None:
     strong = await rest.client.post(
         "/v1/api_keys", json={"name": "strong", "scopes": ["operate", "cards"]}, headers=rest.operator
@@ -367,6 +391,27 @@ async def test_p12_nobody_rotates_a_key_of_others_or_one_that_may_do_more(rest: 
         assert foreign.json()["detail"] == missing.json()["detail"]
     still = {"Authorization": f"Bearer {strong.json()['token']}"}
     assert (await rest.client.get("/v1/events", headers=still)).status_code == 200
+
+
+async def test_operators_are_told_who_made_and_who_revoked_a_key(rest: RestHouse) -> None:
+    body = {"name": "till", "scopes": ["payments"], "merchant": rest.merchant_id}
+    key = (await rest.client.post("/v1/api_keys", json=body, headers=rest.operator)).json()
+    await rest.client.post(f"/v1/api_keys/{key['id']}/revoke", headers=rest.operator)
+    told = (await rest.client.get("/v1/events?limit=2", headers=rest.operator)).json()["data"]
+    assert [(event["type"], event["data"]["api_key"]) for event in told] == [
+        ("api_key.revoked", key["id"]),
+        ("api_key.made", key["id"]),
+    ]
+    assert {event["data"]["by"][:4] for event in told} == {"key_"}
+
+
+async def test_keys_are_listed_by_merchant(rest: RestHouse) -> None:
+    id_, _ = await rest.another_merchant()
+    await rest.key(Scope.REPORTS, merchant=id_)
+    listed = await rest.client.get(f"/v1/api_keys?merchant={id_}", headers=rest.operator)
+    foreign = await rest.client.get("/v1/api_keys?merchant=mer_x", headers=rest.operator)
+    assert [key["merchant"] for key in listed.json()["data"]] == [id_, id_]
+    assert code(foreign) == (404, "not_found")
 
 
 @pytest.mark.parametrize("seconds", [-1, 604_801, 1.5, "60", None, True])

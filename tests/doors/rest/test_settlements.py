@@ -142,13 +142,15 @@ async def test_the_pdf_can_be_read_in_both_languages(
     ("body", "status", "code"),
     [
         ({"day": "2999-01-01"}, 409, "day_not_over"),
-        ({"day": "2001-01-01"}, 409, "day_passed"),
+        ({"day": "0001-01-01"}, 400, "invalid_request"),
+        ({"day": "1926-11-19"}, 400, "invalid_request"),
+        ({"day": "2021-01-01"}, 409, "day_passed"),
         ({"day": "2026-02-30"}, 400, "invalid_request"),
         ({"day": 20261119}, 400, "invalid_request"),
         ({}, 400, "invalid_request"),
         ({"day": "2026-11-19", "force": True}, 400, "invalid_request"),
     ],
-    ids=["not over", "passed", "no such day", "a number", "nothing", "an unknown field"],
+    ids=["not over", "a slip", "a century ago", "passed", "no such day", "a number", "nothing", "an unknown field"],
 )
 async def test_a_day_that_cannot_be_settled_is_refused_with_the_reason(
     rest: RestHouse, settled: dict[str, Any], body: dict[str, Any], status: int, code: str

@@ -165,8 +165,8 @@ async def test_an_action_committed_after_its_month_was_billed_is_on_the_next_bil
         # The same step as one whose transaction is still open while two months are billed.
         await straggler.execute(
             "insert into actions (partition_id, id, authorization_id, merchant_id, kind, amount_minor, parts,"
-            " currency, request_key, to_present, created_at)"
-            " values ($1, $2, $3, $4, 'capture', 500, '{500}', $5, 'straggler', false, $6)",
+            " currency, request_key, asked, to_present, created_at)"
+            " values ($1, $2, $3, $4, 'capture', 500, '{500}', $5, 'straggler', 'all', false, $6)",
             action["partition_id"],
             world.house.new_id(),
             late.id,

@@ -208,7 +208,7 @@ async def test_a_file_that_is_killed_in_the_middle_is_finished_and_pays_nothing_
     claiming: ClaimWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim_jobs, "CHUNK", 2)
-    approved = [await claiming.approved() for _ in range(5)]
+    approved = [await claiming.approved() for _ in range(7)]
     file, _ = await claiming.send(a_file([line_of(each) for each in approved]))
     save, saved = claim_jobs.repository.save_verdicts, 0
 
@@ -223,7 +223,8 @@ async def test_a_file_that_is_killed_in_the_middle_is_finished_and_pays_nothing_
         dying.setattr(claim_jobs.repository, "save_verdicts", dies_before_the_second_commit)
         with pytest.raises(asyncio.CancelledError):
             await claiming.work.carry_out()
-    assert [await claiming.captured(each) for each in approved] == [34_000] * 4 + [0]
+    captured = [await claiming.captured(each) for each in approved]
+    assert (captured[:4], captured[6]) == ([34_000] * 4, 0), "the third chunk may have been begun"
     halfway = await claiming.files.get(file.id)
     assert halfway.report[Bucket.CAPTURED] == Count(2, 68_000)
     assert await claiming.work.carry_out() is None, "its lease is not over"
@@ -233,9 +234,19 @@ async def test_a_file_that_is_killed_in_the_middle_is_finished_and_pays_nothing_
 
     done = await claiming.files.get(file.id)
     assert done.state is FileState.DONE
-    assert done.report[Bucket.CAPTURED] == Count(5, 170_000), "paid by this file, whoever finished it"
-    assert [await claiming.captured(each) for each in approved] == [34_000] * 5
-    assert await claiming.events() == ["claim.paid"] * 5 + ["claim_file.done"]
+    assert done.report[Bucket.CAPTURED] == Count(7, 7 * 34_000), "paid by this file, whoever finished it"
+    assert [await claiming.captured(each) for each in approved] == [34_000] * 7
+    assert await claiming.events() == ["claim.paid"] * 7 + ["claim_file.done"]
+
+
+async def test_a_refund_may_follow_its_capture_in_the_same_file(claiming: ClaimWorld) -> None:
+    approved = [await claiming.approved(1_000) for _ in range(600)]
+    captures = [line_of(each, 1_000) for each in approved]
+    refunds = [line_of(each, 1_000, kind="refund") for each in approved]
+
+    file, _ = await claiming.done(a_file(captures + refunds))
+
+    assert file.report[Bucket.CAPTURED] == file.report[Bucket.REFUNDED] == Count(600, 600_000)
 
 
 async def test_two_processes_at_one_file_count_and_pay_each_line_once(

@@ -20,7 +20,7 @@ from obverse.clearing.claims import (
     TerminalBatch,
     Verdict,
 )
-from obverse.kit.errors import InvalidRequest, NotFound
+from obverse.kit.errors import InvalidRequest, NotFound, Unavailable
 from obverse.kit.ids import ClaimId
 from obverse.kit.money import KRW
 from obverse.kit.paging import PageRequest
@@ -200,6 +200,47 @@ async def test_a_late_claim_that_cannot_be_paid_waits_on(claiming: ClaimWorld) -
     with pytest.raises(NotCapturable):
         await claiming.claims.pay(record.id, actor="key_1", reason="The line was down.")
     assert [each.id for each in await waiting(claiming)] == [record.id]
+    refused = await claiming.claims.refuse(record.id, actor="key_1", reason="There is no money.")
+    assert refused.reason is Reason.REFUSED_BY_OPERATOR
+
+
+async def test_what_may_have_been_paid_cannot_be_refused_until_it_is_known(
+    claiming: ClaimWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approved = await expired(claiming)
+    await claiming.claims.upload(claim_of(approved), batch_of(claiming))
+    (record,) = await waiting(claiming)
+    engine = claiming.engine.engine
+    capture = engine.capture
+
+    async def pays_and_does_not_answer(*args: object, **kwargs: object) -> None:
+        await capture(*args, **kwargs)
+        raise Unavailable
+
+    with monkeypatch.context() as silent:
+        silent.setattr(engine, "capture", pays_and_does_not_answer)
+        with pytest.raises(Unavailable):
+            await claiming.claims.pay(record.id, actor="key_1", reason="The line was down.")
+    with pytest.raises(ClaimDecided):
+        await claiming.claims.refuse(record.id, actor="key_2", reason="Too late.")
+    paid = await claiming.claims.pay(record.id, actor="key_1", reason="The line was down.")
+    assert (paid.outcome, await claiming.captured(approved)) == (Outcome.PAID, 34_000)
+    assert await claiming.claims.get(record.id) == paid
+
+
+async def test_two_operators_who_decide_differently_are_not_both_right(claiming: ClaimWorld) -> None:
+    for _ in range(10):
+        approved = await expired(claiming)
+        await claiming.claims.upload(claim_of(approved), batch_of(claiming))
+        (record,) = await waiting(claiming)
+        await asyncio.gather(
+            claiming.claims.pay(record.id, actor="key_1", reason="The line was down."),
+            claiming.claims.refuse(record.id, actor="key_2", reason="Too late."),
+            return_exceptions=True,
+        )
+        stored = await claiming.claims.get(record.id)
+        captured = await claiming.captured(approved)
+        assert (stored.outcome is Outcome.PAID) == (captured == 34_000), (stored.outcome, captured)
 
 
 async def exhaust_credit(claiming: ClaimWorld, approved: Approved) -> None:

@@ -115,6 +115,21 @@ async def test_refunds_and_disputes_go_out_with_their_sides(world: PresentingWor
     }
 
 
+async def test_a_credit_never_comes_before_its_debit_though_both_were_decided_in_one_batch(
+    world: PresentingWorld,
+) -> None:
+    paid = [(await world.pay(1_000, capture=False))[0] for _ in range(20)]
+    engine = world.world.engine
+    for each in paid:
+        await asyncio.gather(engine.capture(each.id), engine.refund(each.id))
+    await world.presentments.present_now()
+    found = await world.all()
+    debits = {each.authorization_id: each.arn for each in found if each.direction is Direction.DEBIT}
+    credits = {each.authorization_id: each.arn for each in found if each.direction is Direction.CREDIT}
+    assert len(credits) == len(paid)
+    assert [id_ for id_, arn in credits.items() if arn < debits[id_]] == []
+
+
 async def test_cancelling_while_gathering_presents_both_or_neither(world: PresentingWorld) -> None:
     paid = [(await world.pay(1_000))[0] for _ in range(20)]
     gathering = asyncio.create_task(world.presentments.present_now())

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 from tests.factories.waiting import eventually
 from tests.factories.webhooks import DECLINE_CODES, URL, WebhookHouse, at_work, payment_event
 
@@ -475,6 +476,19 @@ async def test_p13_news_does_not_wait_for_a_replay_to_end(
     assert [len(found) for found in due] == [0, 1, 1, 1, 1]
 
 
+async def test_a_replay_goes_by_the_time_of_events_and_not_by_that_of_their_ids(house: WebhookHouse) -> None:
+    id_ = await endpoint_at(house, merchant_id=SHOP)
+    early = house.event(SHOP)
+    house.clock.move_to(timedelta(minutes=30))
+    since = house.clock.now()
+    await house.happen(replace(early, created_at=since))
+    house.clock.move_to(timedelta(hours=1))
+    await house.webhooks.replay(id_, SHOP, since)
+    await house.fan_out.run()
+    (done,) = (await house.webhooks.replays(id_, SHOP, PAGE)).items
+    assert (done.state, done.deliveries) == (ReplayState.DONE, 1)
+
+
 async def test_of_two_replays_the_one_nearer_to_its_end_goes_first(
     house: WebhookHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -501,6 +515,7 @@ async def test_of_two_replays_the_one_nearer_to_its_end_goes_first(
 
 async def test_old_deliveries_and_those_of_deleted_endpoints_are_swept(house: WebhookHouse) -> None:
     kept, gone = await endpoint_at(house), await endpoint_at(house, URL + "/gone")
+    await house.webhooks.replay(kept, None, house.clock.now() - timedelta(hours=1))
     async with at_work(house):
         await house.happen(*(house.event(SHOP) for _ in range(4)))
         await house.fan_out.run()
@@ -516,6 +531,11 @@ async def test_old_deliveries_and_those_of_deleted_endpoints_are_swept(house: We
     await sweep(house.database, house.clock)
     assert [each.event_type for each in await log_of(house, kept)] == ["webhook_endpoint.tested"]
     assert len(await house.fetch("select 1 from webhook_secrets")) == 1
+    assert len(await house.fetch("select 1 from webhook_endpoints")) == 2
+    assert await house.fetch("select 1 from webhook_replays") == []
+    house.clock.move_to(timedelta(days=60))
+    await sweep(house.database, house.clock)
+    assert [row["id"] for row in await house.fetch("select id from webhook_endpoints")] == [kept]
 
 
 async def test_merchants_are_told_what_they_may_know_and_operators_all(house: WebhookHouse) -> None:

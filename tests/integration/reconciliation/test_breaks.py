@@ -15,9 +15,10 @@ from obverse.kit.paging import PageRequest
 from obverse.reconciliation import BreakKind, BreakNotFound, BreakNotOpen, BreakState
 
 FILE = (
-    "insert into presentment_files (id, reference, business_day, sequence, currency, debit_count, debit_minor,"
-    " credit_count, credit_minor, state, problem, next_try_at, accepted_minor, received_minor, created_at,"
-    " acknowledged_at) values (gen_random_uuid(), 'OBV-P-TEST', '2026-11-20', 9, 'KRW', 1, 1000, 0, 0, "
+    "insert into presentment_files (id, reference, business_day, sequence, currency, debit_count,"
+    " debit_minor, credit_count, credit_minor, state, problem, next_try_at, accepted_minor, received_minor,"
+    " created_at, acknowledged_at) values"
+    " (gen_random_uuid(), 'OBV-P-TEST', '2026-11-20', 9, 'KRW', 1, 1000, 0, 0, "
 )
 NOW = "timestamptz '2026-11-20 12:00+09'"
 RECEIPT = (
@@ -37,15 +38,17 @@ CLAIMED_AFTER_ALL = f"update actions set to_present = true where id = {ONE_CLAIM
 
 BENT = {
     BreakKind.PAYMENT_DIFFERS_FROM_LEDGER: (
-        "update authorizations set captured_minor = captured_minor - 1"
-        " where id = (select id from authorizations where refunded_minor > 0 and captured_minor = 10000 limit 1)"
+        "update authorizations set captured_minor = captured_minor - 1 where id ="
+        " (select id from authorizations where refunded_minor > 0 and captured_minor = 10000 limit 1)"
     ),
     BreakKind.MERCHANT_DIFFERS_FROM_LEDGER: "update actions set amount_minor = 1 where kind = 'refund'",
     BreakKind.CREDIT_LINE_DIFFERS_FROM_LEDGER: (
-        "update legs set captured_minor = captured_minor - 1 where kind = 'credit_line' and captured_minor = 4000"
+        "update legs set captured_minor = captured_minor - 1"
+        " where kind = 'credit_line' and captured_minor = 4000"
     ),
     BreakKind.HOUSE_ACCOUNT_DIFFERS: (
-        "update legs set captured_minor = captured_minor - 1 where kind = 'linked_card' and captured_minor = 4000"
+        "update legs set captured_minor = captured_minor - 1"
+        " where kind = 'linked_card' and captured_minor = 4000"
     ),
     BreakKind.PAYMENT_DIFFERS_FROM_PRESENTMENTS: NEVER_CLAIMED,
     BreakKind.CARD_COMPANY_BALANCE_DIFFERS: NEVER_CLAIMED,
@@ -110,8 +113,7 @@ async def test_a_presentment_that_is_lost_is_found(programme: Programme) -> None
 
 async def test_a_merchant_without_a_single_transfer_is_compared_too(programme: Programme) -> None:
     await programme.bend(
-        "insert into settlement_balances (merchant_id, owed_minor)"
-        f" values ('{programme.world.shop.id}', 700)"
+        f"insert into settlement_balances (merchant_id, owed_minor) values ('{programme.world.shop.id}', 700)"
     )
     await programme.books.run()
     assert await open_kinds(programme.books) == {BreakKind.MERCHANT_DIFFERS_FROM_LEDGER: 1}

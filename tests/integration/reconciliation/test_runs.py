@@ -1,4 +1,4 @@
-"""Runs take turns, in one process and across processes; the hourly one is made once, by whoever comes first."""
+"""Runs take turns, in one process and across processes; the hourly one is made by whoever comes first."""
 
 import asyncio
 import time

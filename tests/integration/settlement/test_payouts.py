@@ -1,14 +1,16 @@
 """What is paid goes out on a banking day, once; what the bank refuses stays visible until it is put right."""
 
+import asyncio
+import json
 from datetime import date, timedelta
 
 import pytest
 from tests.factories.settlement import THURSDAY, SettlementWorld
 
-from obverse.kit.ids import BankTransferId
+from obverse.kit.ids import BankTransferId, to_text
 from obverse.kit.paging import PageRequest
 from obverse.kit.secret import Secret
-from obverse.settlement import PayoutNotFound, PayoutState
+from obverse.settlement import PayoutNotFound, PayoutState, Routine
 from obverse.settlement.model import TrackedPayout
 from obverse.treasury import BankAccount
 from obverse.treasury.ports import Verdict
@@ -91,6 +93,37 @@ async def test_what_the_bank_refuses_is_sent_to_the_corrected_account_and_paid_o
     assert (paid.state, paid.last_four, paid.payout.id) == (PayoutState.DONE, "9999", refused.payout.id)
     assert len(world.bank.orders) == 2
     await world.books_agree()
+
+
+async def test_a_merchant_is_told_once_of_money_that_arrived_and_of_each_refusal(
+    world: SettlementWorld,
+) -> None:
+    merchant = await world.merchant()
+    await world.act(merchant, 1_000)
+    routine = Routine(world.settlements, opens_days=True)
+    world.be_at(THURSDAY + timedelta(days=1))
+
+    async def comes_to_be(verdict: Verdict) -> None:
+        world.bank.verdict = verdict
+        await world.treasury.send()
+        await asyncio.gather(*[routine.run() for _ in range(3)])
+
+    await routine.run()
+    for _ in range(2):
+        await comes_to_be(Verdict.REFUSED)
+        payout = await the_payout(world)
+        async with world.house.database.transaction() as conn:
+            corrected = BankAccount("088", Secret("110999999999"), "Hanbit Mall")
+            await world.treasury.redirect(conn, payout.payout.id, corrected)
+    await comes_to_be(Verdict.DONE)
+
+    told = await world.fetch("select type, data::text as data from events where type ~ '^payout' order by id")
+    assert [each["type"] for each in told] == [
+        "payout.ordered", "payout.refused", "payout.refused", "payout.paid",
+    ]  # fmt: skip
+    data = [json.loads(each["data"]) for each in told]
+    assert {each["merchant"] for each in data} == {to_text("mer", merchant.id)}
+    assert [each.get("reason") for each in data] == [None, "closed account", "closed account", None]
 
 
 async def test_a_bank_that_does_not_answer_leaves_the_payout_unknown_until_it_does(

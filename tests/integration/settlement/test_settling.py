@@ -285,31 +285,6 @@ async def test_what_is_open_is_finished_before_a_later_day_is_touched(
     await world.books_agree()
 
 
-async def test_a_deadlock_with_who_marks_the_same_actions_is_taken_again(world: SettlementWorld) -> None:
-    merchant = await world.merchant()
-    first, second = [await world.act(merchant, 5, at=time(hour)) for hour in (8, 9)]
-    mark = "update actions set to_present = true where id = $1"
-    async with world.house.database.transaction() as other:
-        await other.execute(mark, second)
-        settling_task = asyncio.create_task(world.settlements.settle(THURSDAY))
-        await until_somebody_waits(world)
-        await other.execute(mark, first)
-    assert (await settling_task).actions == 2
-    await world.books_agree()
-
-
-async def until_somebody_waits(world: SettlementWorld) -> None:
-    """Return once a transaction in this database waits for a lock."""
-    waiting = (
-        "select from pg_locks where not granted and pid in ("
-        " select pid from pg_stat_activity where datname = current_database())"
-    )
-    deadline = asyncio.get_running_loop().time() + 10
-    while not await world.fetch(waiting):
-        assert asyncio.get_running_loop().time() < deadline, "nobody waits"
-        await asyncio.sleep(0.01)
-
-
 async def test_begin_comes_back_when_patience_ends_and_finish_does_the_rest(world: SettlementWorld) -> None:
     merchant = await world.merchant()
     await world.act(merchant, 5)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, time
 from random import Random
-from uuid import UUID, uuid4
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -96,13 +96,6 @@ def test_months_are_begun_in_order_and_none_is_left_out(
 def test_a_month_that_is_not_over_is_not_billed(month: str) -> None:
     with pytest.raises(MonthNotOver):
         rules.months_to_open(Month.parse(month), None, date(2026, 12, 31))
-
-
-def test_an_id_bound_sorts_before_every_id_of_its_millisecond() -> None:
-    at = datetime(2026, 12, 1, tzinfo=UTC)
-    millisecond = int(at.timestamp() * 1000)
-    assert rules.id_around(at) < UUID(int=millisecond << 80 | 0x7 << 76 | 0b10 << 62)
-    assert rules.id_around(at) > UUID(int=(millisecond - 1) << 80 | (1 << 80) - 1)
 
 
 # references --------------------------------------------------------------------------------------------

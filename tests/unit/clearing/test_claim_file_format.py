@@ -16,8 +16,8 @@ def read(data: bytes, size: int = 64 * 1024) -> tuple[list[Line], FileProblem | 
     """The lines, what is wrong with the file, and what is in it."""
     reader = ClaimFileReader(SHOP)
     lines = [line for at in range(0, len(data), size) for line in reader.feed(data[at : at + size])]
-    rest, problem = reader.finish()
-    return lines + rest, problem, reader.claims
+    lines += reader.finish()
+    return lines, reader.problem, reader.claims
 
 
 def column(line: str) -> str | None:
@@ -44,6 +44,7 @@ def test_a_line_is_read_into_a_claim() -> None:
         ({"reference": "=1+1"}, "reference"),
         ({"reference": "x" * 41}, "reference"),
         ({"reference": f"A{NUMBER}"}, "reference"),
+        ({"reference": f"{NUMBER[:4]}-{NUMBER[4:8]}.{NUMBER[8:12]}/{NUMBER[12:]}"}, "reference"),
         ({"number": "94101212345678X3"}, "card_number"),
         ({"number": "1" * 20}, "card_number"),
         ({"number": "９４１０１２１２３４５６７８９３"}, "card_number"),

@@ -1,6 +1,6 @@
 """What is presented, what an acknowledgement means, and where the money for a file stands."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from random import Random
 from uuid import UUID
 
@@ -23,13 +23,12 @@ from obverse.clearing.presentments.rules import (
     Part,
     acknowledge,
     arn,
-    first_id_of,
     new_reference,
     pause_after,
     present,
     totals,
 )
-from obverse.kit.ids import ActionId, AuthorizationId, PresentmentId, VaultCardId, uuid7_source
+from obverse.kit.ids import ActionId, AuthorizationId, PresentmentId, VaultCardId
 from obverse.kit.money import KRW, Money
 from obverse.treasury.rules import reference_in
 
@@ -94,14 +93,6 @@ def test_acquirer_reference_data_have_23_digits_and_a_luhn_digit(number: int) ->
 def test_a_reference_is_one_that_the_treasury_finds_in_a_transfer() -> None:
     reference = new_reference(Random(1).randbytes)
     assert reference_in(f"for {reference.lower()}, thanks") == reference
-
-
-def test_ids_made_before_a_moment_are_below_its_first_id() -> None:
-    moment = datetime(2026, 11, 20, 15, tzinfo=UTC)
-    at_ms = int(moment.timestamp() * 1000)
-    before = uuid7_source(lambda: at_ms - 1, lambda size: b"\xff" * size)()
-    after = uuid7_source(lambda: at_ms, lambda size: b"\x00" * size)()
-    assert before.int < first_id_of(moment).int <= after.int
 
 
 DEBIT = a_presentment(30_000)

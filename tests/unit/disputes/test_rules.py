@@ -50,6 +50,7 @@ def a_capture(payment: Authorization, days_ago: int = 1) -> Action:
         amount=payment.amount,
         parts=[34_000],
         request_key="capture",
+        asked="",
         to_present=False,
         created_at=NOON - days_ago * DAY,
     )

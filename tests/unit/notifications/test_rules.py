@@ -283,11 +283,6 @@ def test_public_addresses_are_fine(address: str) -> None:
     assert rules.is_public(address)
 
 
-def test_ids_made_at_a_moment_or_later_come_after_its_first_id() -> None:
-    made_at = datetime.fromtimestamp(1_770_000_000, UTC)
-    assert rules.first_id(made_at) <= new_id() < rules.first_id(made_at + timedelta(milliseconds=1))
-
-
 def test_a_type_that_merchants_are_not_told_has_no_words_for_them() -> None:
     with pytest.raises(KeyError):
         rules.told_to_merchant(Event(EventId(new_id()), "card.issued", new_id(), {}, NOON), DECLINE_CODES)

@@ -35,10 +35,14 @@ where a.partition_id = $1 and a.authorization_id = any($2) and a.kind = 'capture
     and l.kind = 'linked_card' and a.parts[l.position + 1] > 0
 """
 
-# The caller holds the lock of each payment, without which nobody presents its actions.
+# The caller holds the lock of each payment, without which nobody presents its actions. They are locked in id
+# order, as a settlement locks those that it gathers: neither ever waits for the other in a circle.
 WITHDRAW: Final = """
 update actions set to_present = false
-where partition_id = $1 and authorization_id = any($2) and to_present
+where partition_id = $1 and id = any(array(
+    select id from actions where partition_id = $1 and authorization_id = any($2) and to_present
+    order by id for update
+))
 """
 
 # What differs from row to row as arrays; `parts` are arrays themselves, which unnest would flatten.

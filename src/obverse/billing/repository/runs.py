@@ -65,7 +65,13 @@ select (select count(*) from chunk) as actions, (select count(*) from collected)
     (select id from chunk order by id desc limit 1) as at_id
 """
 
-COUNT_PAYMENTS: Final = "update bill_payments set month = $1 where month is null and created_at < $2"
+# Of the very credit lines that come next, see MONTHS_OF_LINES.
+COUNT_PAYMENTS: Final = """
+update bill_payments set month = $1
+where month is null and created_at < $2 and account_id = any(array(
+    select account_id from funding_sources where kind = 'credit_line' and id > $3 order by id limit $4
+))
+"""
 
 MONTHS_OF_LINES: Final = """
 select s.partition_id, s.member_id, s.id, s.account_id, s.currency,
@@ -183,9 +189,9 @@ async def collect(
     return row["actions"], row["lines"], row["at_id"]
 
 
-async def count_payments(conn: Connection, month: Month, before: datetime) -> None:
-    """Let the bills of this month count what has come in before its end and is on no bill yet."""
-    await conn.execute(COUNT_PAYMENTS, month.first, before, timeout=_PATIENCE_S)
+async def count_payments(conn: Connection, run: Run, before: datetime, limit: int) -> None:
+    """Let the next bills of this month count what has come in before its end and is on no bill yet."""
+    await conn.execute(COUNT_PAYMENTS, run.month.first, before, run.at_id, limit, timeout=_PATIENCE_S)
 
 
 async def count_actions(conn: Connection, ids_above: UUID, ids_below: UUID) -> int:

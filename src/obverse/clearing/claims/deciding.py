@@ -1,6 +1,7 @@
 """What every road has in common: match, have it carried out, see whether it was answered before, tell."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -21,7 +22,7 @@ from obverse.clearing.claims.ports import ClaimedPayments
 from obverse.kit.database import Connection, Database
 from obverse.kit.errors import ObverseError, Unavailable
 from obverse.kit.events import Event
-from obverse.kit.ids import ClaimId, EventId, NewId, to_text
+from obverse.kit.ids import AuthorizationId, ClaimId, EventId, NewId, to_text
 
 
 async def match(
@@ -64,36 +65,41 @@ async def carry_out(
     """Have every matched claim paid; the others keep what was said of them. Safe to repeat.
 
     What waits for an operator, or was refused by one, is not asked again. The engine takes all the others
-    into few commits. Raises `Unavailable` where that is not known of one.
+    into few commits, but those of one payment one after another: a refund may follow its capture. Raises
+    `Unavailable` where the outcome is not known of one.
     """
     matched = [record for record in records if record.outcome is Outcome.MATCHED]
     async with database.connection() as conn:
         standing = await repository.find_standing(conn, _keys(matched))
-    said = {
-        record.id: rules.again(record, earlier, Verdict(Outcome.EXCEPTION))
-        for record in matched
-        if (earlier := standing.get(record.request_key or "")) is not None
-        and earlier.id != record.id
-        and earlier.outcome is not Outcome.PAID
-    }
-    return await asyncio.gather(*[_carry_out(payments, record, said.get(record.id)) for record in records])
+    said: dict[ClaimId, Verdict] = {}
+    asked: dict[AuthorizationId | None, list[ClaimRecord]] = defaultdict(list)
+    for record in records:
+        earlier = standing.get(record.request_key or "")
+        if record.outcome is not Outcome.MATCHED:
+            said[record.id] = Verdict(record.outcome, record.reason, record.repeated)
+        elif earlier is not None and earlier.id != record.id and earlier.outcome is not Outcome.PAID:
+            said[record.id] = rules.again(record, earlier, Verdict(Outcome.EXCEPTION))
+        else:
+            asked[record.authorization_id].append(record)
+    await asyncio.gather(*[_in_order(payments, of_payment, said) for of_payment in asked.values()])
+    return [said[record.id] for record in records]
 
 
-async def _carry_out(payments: ClaimedPayments, record: ClaimRecord, said: Verdict | None) -> Verdict:
-    if said is not None:
-        return said
-    if record.outcome is not Outcome.MATCHED:
-        return Verdict(record.outcome, record.reason, record.repeated)
-    try:
-        await pay(payments, record)
-    except Unavailable:
-        raise
-    except NotCapturable:
-        # It was approved, or it would not have matched.
-        return Verdict(Outcome.REFUSED, Reason.REVERSED)
-    except ObverseError as refused:
-        return rules.verdict_of(refused.code)
-    return Verdict(Outcome.PAID)
+async def _in_order(
+    payments: ClaimedPayments, records: Sequence[ClaimRecord], said: dict[ClaimId, Verdict]
+) -> None:
+    for record in records:
+        try:
+            await pay(payments, record)
+        except Unavailable:
+            raise
+        except NotCapturable:
+            # It was approved, or it would not have matched.
+            said[record.id] = Verdict(Outcome.REFUSED, Reason.REVERSED)
+        except ObverseError as refused:
+            said[record.id] = rules.verdict_of(refused.code)
+        else:
+            said[record.id] = Verdict(Outcome.PAID)
 
 
 async def pay(payments: ClaimedPayments, record: ClaimRecord, *, late: bool = False) -> None:

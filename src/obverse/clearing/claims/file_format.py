@@ -5,6 +5,7 @@ that is no claim is a `BrokenLine` and the others go on; only header, trailer an
 """
 
 import csv
+import hashlib
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -26,6 +27,7 @@ REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,39}")
 _BOM: Final = b"\xef\xbb\xbf"
 _NUMBER: Final = re.compile(r"[0-9]{12,19}")
 _APPROVAL_CODE: Final = re.compile(r"[A-Za-z0-9]{6}")
+_NOT_DIGIT: Final = re.compile(r"[^0-9]")
 _AMOUNT: Final = re.compile(r"[0-9]{1,12}")
 _SUM: Final = re.compile(r"[0-9]{1,18}")
 _TERMINAL: Final = re.compile(r"[A-Za-z0-9]{0,8}")
@@ -40,10 +42,12 @@ class Line(NamedTuple):
 
 
 class ClaimFileReader:
-    """Reads one file in pieces of any size: `feed` them, then ask `finish` whether the file is whole."""
+    """Reads one file in pieces of any size: `feed` them, `finish`, then ask what `problem` it has."""
 
     def __init__(self, merchant_id: MerchantId) -> None:
         self.currency: CurrencyCode | None = None
+        self.size_bytes = 0
+        self._digest = hashlib.sha256()
         self._merchant_id = merchant_id
         self._rest = b""
         self._line = 0
@@ -58,8 +62,20 @@ class ClaimFileReader:
         """Detail lines so far, and the sum of their amounts as far as they can be read."""
         return Count(self._count, self._sum_minor)
 
+    @property
+    def sha256(self) -> str:
+        """Of every byte so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    @property
+    def problem(self) -> FileProblem | None:
+        """What is wrong with the file as a whole, once it is finished."""
+        return self._problem or self._totals()
+
     def feed(self, data: bytes) -> list[Line]:
         """The claims that end in this piece."""
+        self._digest.update(data)
+        self.size_bytes += len(data)
         if self._problem is not None:
             return []
         *whole, self._rest = (self._rest + data).split(b"\n")
@@ -67,11 +83,10 @@ class ClaimFileReader:
         self._rest = self._rest[: LINE_BYTES_MAX + 1]  # more of it than may be is as good as all of it
         return lines
 
-    def finish(self) -> tuple[list[Line], FileProblem | None]:
-        """The last line, where nothing ends it, and what is wrong with the file as a whole."""
+    def finish(self) -> list[Line]:
+        """The last line, where nothing ends it."""
         rest, self._rest = self._rest, b""
-        lines = list(self._read([rest])) if rest else []
-        return lines, self._problem or self._totals()
+        return list(self._read([rest])) if rest else []
 
     def _read(self, whole: list[bytes]) -> Iterator[Line]:
         for raw in whole:
@@ -145,8 +160,8 @@ def _claim(columns: tuple[str, ...], merchant_id: MerchantId, currency: Currency
         ("kind", kind in _KINDS),
         ("reference", bool(REFERENCE.fullmatch(reference))),
         ("card_number", bool(_NUMBER.fullmatch(number))),
-        # A reference is kept and shown, which a number must never be.
-        ("reference", number not in reference),
+        # A reference is kept and shown, which a number must never be, however it is written.
+        ("reference", number not in _NOT_DIGIT.sub("", reference)),
         ("approval_code", bool(_APPROVAL_CODE.fullmatch(approval_code))),
         ("amount", bool(_AMOUNT.fullmatch(amount)) and 0 < int(amount) <= AMOUNT_MINOR_MAX),
         ("terminal", bool(_TERMINAL.fullmatch(terminal))),

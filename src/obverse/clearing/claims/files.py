@@ -1,7 +1,6 @@
 """Claim files: taken in as they come, in bounded memory, and looked up again."""
 
-import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -22,6 +21,7 @@ from obverse.clearing.claims.model import (
     Road,
 )
 from obverse.clearing.claims.ports import ClaimedPayments
+from obverse.kit.ahead import ahead
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import Unavailable
@@ -78,26 +78,19 @@ class ClaimFiles:
 
     async def _receive(self, file: ClaimFile, pieces: AsyncIterable[bytes]) -> tuple[ClaimFile, bool]:
         reader = ClaimFileReader(file.merchant_id)
-        digest, size, waiting = hashlib.sha256(), 0, list[Line]()
-        async for piece in pieces:
-            digest.update(piece)
-            size += len(piece)
-            waiting += reader.feed(piece)
-            while len(waiting) >= CHUNK:
-                await self._take_in(file, waiting[:CHUNK])
-                del waiting[:CHUNK]
-        lines, problem = reader.finish()
-        await self._take_in(file, waiting + lines)
+        async with ahead(self._matched(file, _chunks(reader, pieces))) as matched:
+            async for records in matched:
+                await self._keep(file, records)
         whole = replace(
             file,
-            state=FileState.REFUSED if problem else FileState.PROCESSING,
+            state=FileState.REFUSED if reader.problem else FileState.PROCESSING,
             currency=reader.currency,
-            problem=problem,
-            size_bytes=size,
+            problem=reader.problem,
+            size_bytes=reader.size_bytes,
             claims=reader.claims,
         )
         # Keyed, because whoever has the table could try numbers against a plain hash of a short file.
-        return await self._end(whole, self._vault.token_hash(Secret(digest.hexdigest())))
+        return await self._end(whole, self._vault.token_hash(Secret(reader.sha256)))
 
     async def _end(self, whole: ClaimFile, digest: bytes) -> tuple[ClaimFile, bool]:
         now = self._clock.now()
@@ -115,12 +108,17 @@ class ClaimFiles:
             raise Unavailable("The file came in too slowly. Send it again.")
         return stored, False
 
-    async def _take_in(self, file: ClaimFile, lines: Sequence[Line]) -> None:
-        records = await self._records(file, lines)
+    async def _keep(self, file: ClaimFile, records: Sequence[ClaimRecord]) -> None:
         async with self._database.transaction() as conn:
             if not await repository.renew(conn, file.id, self._clock.now() + _SILENCE_MAX):
                 raise Unavailable("The file came in too slowly. Send it again.")
             await repository.insert(conn, records)
+
+    async def _matched(
+        self, file: ClaimFile, chunks: AsyncIterable[Sequence[Line]]
+    ) -> AsyncGenerator[Sequence[ClaimRecord], None]:
+        async for lines in chunks:
+            yield await self._records(file, lines)
 
     async def _records(self, file: ClaimFile, lines: Sequence[Line]) -> list[ClaimRecord]:
         now = self._clock.now()
@@ -181,3 +179,13 @@ class ClaimFiles:
                 return
             yield portion
             line = portion[-1].line or 0
+
+
+async def _chunks(reader: ClaimFileReader, pieces: AsyncIterable[bytes]) -> AsyncIterator[Sequence[Line]]:
+    waiting: list[Line] = []
+    async for piece in pieces:
+        waiting += reader.feed(piece)
+        while len(waiting) >= CHUNK:
+            yield waiting[:CHUNK]
+            del waiting[:CHUNK]
+    yield waiting + reader.finish()

@@ -1,15 +1,16 @@
 """What carries claim files out, also after whoever began it has died; and clears away what was not taken."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
 from obverse.clearing.claims import deciding, repository, rules
 from obverse.clearing.claims.errors import AnswerStands
 from obverse.clearing.claims.files import CHUNK
-from obverse.clearing.claims.model import ClaimFile, ClaimRecord, FileState, Outcome
+from obverse.clearing.claims.model import ClaimFile, ClaimRecord, FileState, Outcome, Verdict
 from obverse.clearing.claims.ports import ClaimedPayments
 from obverse.kit import events
+from obverse.kit.ahead import ahead
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import Unavailable
@@ -27,7 +28,8 @@ class FileWork:
 
     Each chunk is carried out by the engine, which pays every reference once however often it is asked; then
     its outcomes, counts and news are stored in one commit together with the mark up to where the file is
-    done. So a kill at any point costs repeating one chunk, and nothing is paid, told or counted twice.
+    done. So a kill at any point costs repeating a chunk or two, and nothing is paid, told or counted twice.
+    While one chunk is being stored the engine has the next one, and the one after that is being read.
     """
 
     def __init__(self, database: Database, payments: ClaimedPayments, *, clock: Clock, new_id: NewId) -> None:
@@ -58,20 +60,35 @@ class FileWork:
         if taken is None:
             return None
         file, done = taken
-        while lines := await self._lines(file, done):
-            if not await self._chunk(file, done, lines):
-                return None
-            done = lines[-1].line or 0
-            progress(len(lines))
+        async with ahead(self._decided(file, done)) as decided:
+            async for lines, verdicts in decided:
+                if not await self._save(file, done, lines, verdicts):
+                    return None
+                done = lines[-1].line or 0
+                progress(len(lines))
         return await self._finish(file)
 
-    async def _lines(self, file: ClaimFile, done: int) -> list[ClaimRecord]:
-        async with self._database.connection() as conn:
-            return await repository.find_lines(conn, file.id, done, CHUNK)
+    async def _decided(
+        self, file: ClaimFile, done: int
+    ) -> AsyncGenerator[tuple[Sequence[ClaimRecord], Sequence[Verdict]], None]:
+        """Chunks of lines behind this one, in their order, each when the engine has carried it out."""
+        async with ahead(self._chunks(file, done)) as chunks:
+            async for lines in chunks:
+                yield lines, await deciding.carry_out(self._database, self._payments, lines)
 
-    async def _chunk(self, file: ClaimFile, done: int, lines: list[ClaimRecord]) -> bool:
+    async def _chunks(self, file: ClaimFile, done: int) -> AsyncGenerator[Sequence[ClaimRecord], None]:
+        while True:
+            async with self._database.connection() as conn:
+                lines = await repository.find_lines(conn, file.id, done, CHUNK)
+            if not lines:
+                return
+            yield lines
+            done = lines[-1].line or 0
+
+    async def _save(
+        self, file: ClaimFile, done: int, lines: Sequence[ClaimRecord], verdicts: Sequence[Verdict]
+    ) -> bool:
         """False where somebody else has gone on with this file."""
-        verdicts = await deciding.carry_out(self._database, self._payments, lines)
         for _ in range(_TRIES_MAX):
             try:
                 async with self._database.transaction() as conn:

@@ -146,6 +146,8 @@ class ClaimRecord(msgspec.Struct, frozen=True):
     column: str | None = None
     """The column of a broken line that is wrong."""
     repeated: bool = False
+    being_paid: bool = False
+    """An operator has said to pay what waited, and nobody knows yet whether the money has moved."""
 
 
 class FileState(StrEnum):

@@ -1,7 +1,6 @@
 """Claims one by one: as terminals send them, as operators decide them, as everybody looks them up."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -169,62 +168,70 @@ class Claims:
         """Pay a claim that waits for a decision, with the money there is now.
 
         The decision goes to the audit log before money moves. Raises `InvalidRequest` for a bad reason,
-        `ClaimNotFound`, `ClaimDecided`, the engine's refusals (the claim waits on), `Unavailable`.
+        `ClaimNotFound`, `ClaimDecided`, the engine's refusals (the claim waits on), and `Unavailable`: then
+        only paying it once more tells what has become of it.
         """
-        decided = await self._decide(claim_id, "claim.paid", actor, reason, _was_paid)
-        if decided.outcome is Outcome.PAID:
-            return decided
-        await deciding.pay(self._payments, decided, late=True)
         async with self._database.transaction() as conn:
-            return await self._end(conn, decided, Outcome.PAID, None)
+            claim = await self._lock(conn, claim_id)
+            if claim.outcome is Outcome.PAID:
+                return claim
+            await self._record_decision(conn, claim, "claim.paid", actor, reason)
+            await repository.mark_being_paid(conn, claim_id, being_paid=True)
+        try:
+            await deciding.pay(self._payments, claim, late=True)
+        except Unavailable:
+            raise
+        except ObverseError:
+            async with self._database.transaction() as conn:
+                await repository.mark_being_paid(conn, claim_id, being_paid=False)
+            raise
+        async with self._database.transaction() as conn:
+            return await self._end(conn, claim, Outcome.PAID, None)
 
     async def refuse(self, claim_id: ClaimId, *, actor: str, reason: str) -> ClaimRecord:
         """Refuse a claim that waits for a decision, for good.
 
-        Raises `InvalidRequest` for a bad reason, `ClaimNotFound`, `ClaimDecided`, `Unavailable`.
+        Raises `InvalidRequest` for a bad reason, `ClaimNotFound`, `ClaimDecided` (also while somebody may
+        have paid it), `Unavailable`.
         """
-        decided = await self._decide(claim_id, "claim.refused", actor, reason, _was_refused)
-        if decided.outcome is Outcome.REFUSED:
-            return decided
         async with self._database.transaction() as conn:
-            return await self._end(conn, decided, Outcome.REFUSED, Reason.REFUSED_BY_OPERATOR)
-
-    async def _decide(
-        self,
-        claim_id: ClaimId,
-        action: str,
-        actor: str,
-        reason: str,
-        decided_so: Callable[[ClaimRecord], bool],
-    ) -> ClaimRecord:
-        """The claim that waits, its decision written down; or as it is, where it was decided so before."""
-        reason = audit.check_reason(reason)
-        async with self._database.transaction() as conn:
-            record = await repository.lock(conn, claim_id)
-            if record is None:
-                raise ClaimNotFound
-            if decided_so(record):
-                return record
-            if record.outcome is not Outcome.EXCEPTION:
+            claim = await self._lock(conn, claim_id)
+            if claim.reason is Reason.REFUSED_BY_OPERATOR:
+                return claim
+            if claim.being_paid:
                 raise ClaimDecided
-            id_, subject = AuditId(self._new_id()), to_text("claim", claim_id)
-            now = self._clock.now()
-            await audit.record(conn, [AuditEntry(id_, actor, action, subject, reason, now)])
-        return record
+            await self._record_decision(conn, claim, "claim.refused", actor, reason)
+            return await self._end(conn, claim, Outcome.REFUSED, Reason.REFUSED_BY_OPERATOR)
+
+    async def _lock(self, conn: Connection, claim_id: ClaimId) -> ClaimRecord:
+        for claim in await repository.lock_with_repeats(conn, claim_id):
+            if claim.id == claim_id:
+                return claim
+        raise ClaimNotFound
+
+    async def _record_decision(
+        self, conn: Connection, claim: ClaimRecord, action: str, actor: str, reason: str
+    ) -> None:
+        """Write down what is decided about a claim that waits. Raises `ClaimDecided`, `InvalidRequest`."""
+        reason = audit.check_reason(reason)
+        if claim.outcome is not Outcome.EXCEPTION:
+            raise ClaimDecided
+        id_, subject = AuditId(self._new_id()), to_text("claim", claim.id)
+        await audit.record(conn, [AuditEntry(id_, actor, action, subject, reason, self._clock.now())])
 
     async def _end(
-        self, conn: Connection, decided: ClaimRecord, outcome: Outcome, reason: Reason | None
+        self, conn: Connection, claim: ClaimRecord, outcome: Outcome, reason: Reason | None
     ) -> ClaimRecord:
         """Give a claim that waited, and its repeats, their answer."""
-        assert decided.request_key is not None
-        waiting = await repository.lock_same(conn, decided.request_key)
+        locked = await repository.lock_with_repeats(conn, claim.id)
+        waiting = [record for record in locked if record.outcome is Outcome.EXCEPTION]
         ended = [replace(record, outcome=outcome, reason=reason) for record in waiting]
         await repository.save_verdicts(conn, ended)
         for before, after in zip(waiting, ended, strict=True):
             if before.file_id is not None:
                 await repository.add_to_report(conn, before.file_id, rules.moved(before, after))
         await self._tell(conn, *ended)
-        return replace(decided, outcome=outcome, reason=reason)
+        return replace(claim, outcome=outcome, reason=reason, being_paid=False)
 
     # looking up ----------------------------------------------------------------------------------------
 
@@ -288,11 +295,3 @@ async def _is_kept(conn: Connection, settled: ClaimRecord, batch: TerminalBatch 
     if settled.outcome is not Outcome.PAID or batch is None or settled.request_key is None:
         return True
     return await repository.is_in_batch(conn, batch, settled.request_key)
-
-
-def _was_paid(record: ClaimRecord) -> bool:
-    return record.outcome is Outcome.PAID
-
-
-def _was_refused(record: ClaimRecord) -> bool:
-    return record.reason is Reason.REFUSED_BY_OPERATOR

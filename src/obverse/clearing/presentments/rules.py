@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -53,11 +52,6 @@ class Part(msgspec.Struct, frozen=True):
     merchant_name: str
     category: str | None
     paid_at: datetime
-
-
-def first_id_of(moment: datetime) -> UUID:
-    """What every UUIDv7 made from this moment on is above, and every older one below."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def direction_of(kind: ActionKind) -> Direction:

@@ -33,6 +33,7 @@ from obverse.kit.ids import (
     PresentmentFileId,
     PresentmentId,
     TransferId,
+    first_id_of,
     to_text,
 )
 from obverse.kit.money import CurrencyCode
@@ -102,7 +103,7 @@ class Presentments:
 
     async def _gather(self, before: datetime, on_progress: ReportProgress | None = None) -> None:
         """Turn actions of before this moment into presentments, some hundred per commit."""
-        bound = rules.first_id_of(before)
+        bound = first_id_of(before)
         total = done = 0
         if on_progress is not None:
             async with self._database.connection() as conn:

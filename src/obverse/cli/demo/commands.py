@@ -96,7 +96,9 @@ async def _walk_all(places: Places, console: Console) -> int:
     printer = Printer(console)
     clock, rng = Clock(), SystemRandom()
     async with World(places, clock, rng) as world:
-        await world.come_to_rest()
+        if not await world.is_at_rest():
+            console.print("Letting the days pass until earlier payments are settled or released ...")
+            await world.come_to_rest()
     for journey in JOURNEYS:
         printer.journey(journey)
         async with World(places, clock, rng) as world:

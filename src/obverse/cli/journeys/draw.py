@@ -43,7 +43,7 @@ class DrawToBank(Journey):
         self.account = f"{self.world.rng.randrange(10**11, 10**12)}"
         wish = {"account": self._account(NO_SUCH_BANK)}
         for _ in range(2):  # the same request twice draws once
-            draw = await self.ara.post("/v1/claims/current/draw", wish, key="draw")
+            draw = await self.ara.post("/v1/claims/current/draws", wish, key="draw")
             check("the draw", (draw.status, draw.body["amount"]), (201, 20_000))
         self.draw = draw.body["id"]
         check("the draw", await self._becomes("account_refused"), "account_refused")
@@ -51,14 +51,13 @@ class DrawToBank(Journey):
 
     @step("She names the right one: the bank pays her, and a second draw finds nothing left")
     async def corrects(self) -> None:
-        corrected = await self.ara.post(
-            f"/v1/claims/current/draws/{self.draw}/account", self._account(ARAS_BANK)
-        )
+        where = f"/v1/claims/current/draws/{self.draw}/account"
+        corrected = await self.ara.put(where, self._account(ARAS_BANK))
         check("the account", corrected.status, 200)
         check("the draw", await self._becomes("paid"), "paid")
         check("in her account", await self.world.balance_of(self.account), 20_000)
         wish: dict[str, Any] = {"account": self._account(ARAS_BANK), "amount": 1}
-        more = await self.ara.post("/v1/claims/current/draw", wish, key="more")
+        more = await self.ara.post("/v1/claims/current/draws", wish, key="more")
         check("once more", more.body.get("status", more.status) in ("declined", 409), True)
 
     @step("Mina learns that it was drawn, and nothing else; Ara learns nothing of Mina")

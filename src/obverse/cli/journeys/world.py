@@ -238,14 +238,18 @@ class World:
     async def come_to_rest(self) -> None:
         """Let what others have left behind be settled, claimed, paid or released.
 
-        Journeys look at the whole ledger, and let months pass in it: an old hold would be released among theirs.
+        Journeys look at the whole ledger and let months pass in it: an old hold would end among theirs.
         """
         for _ in range(_DAYS_TO_REST):
-            found = await self._trial_balance()
-            if not any(any(found.get(kind, (0, 0))) for kind in _MOVES_BY_ITSELF):
+            if await self.is_at_rest():
                 return
             await self.wait_until_tomorrow()
             await asyncio.sleep(_A_MOMENT_S)
+
+    async def is_at_rest(self) -> bool:
+        """Whether nothing in the ledger will move with time alone."""
+        found = await self._trial_balance()
+        return not any(any(found.get(kind, (0, 0))) for kind in _MOVES_BY_ITSELF)
 
     async def told(self) -> Sequence[Line]:
         """Everything that was said since the last time, by whomever."""

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
 from obverse.access import ApiKeyNotFound
@@ -74,15 +74,18 @@ async def create_api_key(request: HttpRequest, data: JSONBody[NewApiKey]) -> Api
         merchant = await joined.merchants.get(MerchantId(from_text("mer", data.merchant, "merchant")))
         merchant_id = merchant.id
     key, token = await joined.access.create(
-        data.name, frozenset(data.scopes), merchant_id=merchant_id, live=caller.key.live
+        data.name, frozenset(data.scopes), merchant_id=merchant_id, live=caller.key.live, by=caller.actor
     )
     return _view(key, token.reveal())
 
 
 @get("/v1/api_keys", before_request=_MANAGERS, tags=["api keys"])
-async def list_api_keys(request: HttpRequest, limit: Limit = 20, after: After = None) -> ListView[ApiKeyView]:
+async def list_api_keys(
+    request: HttpRequest, limit: Limit = 20, after: After = None, merchant: FromQuery[str | None] = None
+) -> ListView[ApiKeyView]:
     """Keys, newest first, revoked ones included."""
-    page = await services(request).access.list(page_request("key", limit, after))
+    held_to = caller_of(request).merchant_meant(merchant)
+    page = await services(request).access.list(page_request("key", limit, after), held_to)
     return list_view("key", page, _view)
 
 
@@ -92,7 +95,7 @@ async def revoke_api_key(request: HttpRequest, key_id: FromPath[str]) -> ApiKeyV
     caller = caller_of(request)
     scopes = caller.key.scopes if caller.key is not None else frozenset()
     id_ = ApiKeyId(from_text("key", key_id))
-    return _view(await services(request).access.revoke(id_, within=scopes))
+    return _view(await services(request).access.revoke(id_, within=scopes, by=caller.actor))
 
 
 @post("/v1/api_keys/{key_id:str}/rotate", before_request=AnyKey(), tags=["api keys"])
@@ -101,12 +104,13 @@ async def rotate_api_key(request: HttpRequest, key_id: FromPath[str], data: JSON
 
     Every key may rotate itself; one with `merchants`, also others that may do no more than it may.
     """
-    key = caller_of(request).key
+    caller = caller_of(request)
+    key = caller.key
     id_ = ApiKeyId(from_text("key", key_id))
     if key is None or (id_ != key.id and (key.merchant_id is not None or Scope.MERCHANTS not in key.scopes)):
         raise ApiKeyNotFound
     overlap = timedelta(seconds=data.old_valid_for_seconds)
-    fresh, token = await services(request).access.rotate(id_, overlap, within=key.scopes)
+    fresh, token = await services(request).access.rotate(id_, overlap, within=key.scopes, by=caller.actor)
     return _view(fresh, token.reveal())
 
 

@@ -38,7 +38,7 @@ from obverse.doors.rest import (
 from obverse.doors.rest.auth import Nobody
 from obverse.doors.rest.body import StrictJson
 from obverse.doors.rest.errors import on_defect, on_http_error, on_refusal
-from obverse.doors.rest.openapi import document_problems, openapi_config
+from obverse.doors.rest.openapi import describe_filters, document_problems, openapi_config
 from obverse.doors.rest.request import DoorRequest
 from obverse.doors.rest.services import Services
 from obverse.doors.rest.tracing import before_send
@@ -94,4 +94,5 @@ def create_app(services: Services) -> Litestar:
         debug=False,
     )
     document_problems(app.openapi_schema)
+    describe_filters(app.openapi_schema)
     return app

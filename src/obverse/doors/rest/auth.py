@@ -5,6 +5,7 @@ would do the same, but copies the route for every request.) Which *objects* a ca
 are loaded, and the answer for a foreign object is the answer for a missing one (P12).
 """
 
+import secrets
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +15,9 @@ from obverse.doors.rest.errors import Unauthenticated
 from obverse.doors.rest.request import raw_header
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.kit.errors import InvalidRequest, NotPermitted, ObverseError
-from obverse.kit.ids import MemberId, MerchantId, to_text
+from obverse.kit.ids import MemberId, MerchantId, from_text, to_text
 from obverse.kit.secret import Secret
-from obverse.merchants import Application, ApplicationNotFound
+from obverse.merchants import Application, ApplicationNotFound, MerchantNotFound
 
 IDEMPOTENCY_KEY_MAX: Final = 255
 _BEARER: Final = b"bearer "
@@ -27,7 +28,7 @@ _TOKEN_MAX: Final = 300
 class Caller:
     """An API key or a signed-in member; never both.
 
-    `name` scopes idempotency keys to their holder.
+    `name` scopes idempotency keys to their holder; a key's successor is the same holder.
     """
 
     name: str
@@ -66,6 +67,21 @@ class Caller:
             )
         return f"rest:{self.name}:{text}"
 
+    def command_key(self, request: HttpRequest) -> str:
+        """The same, or one that no other request has: without a key of its own, each is one of its own."""
+        return self.request_key(request) or f"rest:{self.name}:{secrets.token_hex(16)}"
+
+    def merchant_meant(self, named: str | None) -> MerchantId | None:
+        """The merchant that a request is about: the one it names, or the caller's own; None for all.
+
+        Raises `MerchantNotFound` where a merchant's key names another.
+        """
+        own = self.merchant_id
+        wanted = MerchantId(from_text("mer", named, "merchant")) if named is not None else None
+        if own is not None and wanted not in (None, own):
+            raise MerchantNotFound("merchant")
+        return own or wanted
+
     def require_member(self, member_id: MemberId, missing: ObverseError) -> None:
         """Hold a member to what is their own; `missing` is what the room says of ids that do not exist."""
         if self.member_id is not None and self.member_id != member_id:
@@ -101,14 +117,14 @@ class Allow:
             raise NotPermitted
         if key.merchant_id is not None and not self.merchant_keys:
             raise NotPermitted
-        return Caller(key.id.hex, key=key)
+        return Caller(key.holder_id.hex, key=key)
 
 
 class AnyKey(Allow):
     """Lets in every API key, whatever its scopes; which objects it reaches is for the route to say."""
 
     def _key(self, key: ApiKey) -> Caller:
-        return Caller(key.id.hex, key=key)
+        return Caller(key.holder_id.hex, key=key)
 
 
 class Applicant:

@@ -14,7 +14,7 @@ from obverse.clearing.claims import Bucket, ClaimFile, ClaimFileNotFound, Count,
 from obverse.clearing.claims.results import RESULT_HEADER, result_lines
 from obverse.doors.rest.answer import Answer
 from obverse.doors.rest.auth import Allow, caller_of
-from obverse.doors.rest.merchant_claims import MerchantClaimView, claiming_merchant, viewed_by
+from obverse.doors.rest.merchant_claims import MerchantClaimView, viewed_by
 from obverse.doors.rest.request import BODY_OPTION, DoorRequest, raw_header
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.doors.rest.shapes import After, Limit, ListView, View, list_view, page_request
@@ -58,7 +58,7 @@ async def create_claim_file(
     The answer comes when all of it is read and its totals are checked; its claims are paid after that. The
     same file again gets the same answer, and pays nothing.
     """
-    merchant_id = claiming_merchant(caller_of(request), merchant)
+    merchant_id = caller_of(request).merchant_meant(merchant)
     if merchant_id is None:
         raise InvalidRequest("merchant is required with a key that is not a merchant's own.", "merchant")
     content_type = raw_header(request, b"content-type") or b""
@@ -79,7 +79,7 @@ async def list_claim_files(
 ) -> ListView[ClaimFileView]:
     """Claim files, newest first."""
     page = await services(request).claim_files.list(
-        page_request("cfile", limit, after), claiming_merchant(caller_of(request), merchant)
+        page_request("cfile", limit, after), caller_of(request).merchant_meant(merchant)
     )
     return list_view("cfile", page, _view)
 

@@ -4,7 +4,6 @@ Whoever holds the card disputes: a member by their session, the recipient of a h
 token. The giver of a card neither opens nor sees a dispute about it (OT-8).
 """
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final
@@ -20,6 +19,7 @@ from obverse.authorization import Authorization
 from obverse.cards import Card, HeldBy
 from obverse.disputes import (
     DOCUMENT_BYTES_MAX,
+    MEDIA_TYPES,
     Complaint,
     Dispute,
     DisputeNotFound,
@@ -32,6 +32,7 @@ from obverse.disputes import (
 from obverse.doors.rest.answer import Answer, Repeatable
 from obverse.doors.rest.auth import Allow, Caller, Holder, caller_of
 from obverse.doors.rest.claims import card_held
+from obverse.doors.rest.openapi import takes_file
 from obverse.doors.rest.payments import visible_payment
 from obverse.doors.rest.request import BODY_OPTION, raw_header
 from obverse.doors.rest.services import HttpRequest, Services, services
@@ -176,6 +177,12 @@ async def get_claim_document(
     return await _file(services(request), await _of_holder(request, dispute_id), number)
 
 
+@get("/v1/claims/current/disputes/{dispute_id:str}", before_request=Holder(), tags=["claims"])
+async def get_claim_dispute(request: HttpRequest, dispute_id: FromPath[str]) -> DisputeView:
+    """One dispute about this card, as it stands."""
+    return await _shown(services(request), await _of_holder(request, dispute_id))
+
+
 @get("/v1/claims/current/disputes", before_request=Holder(), tags=["claims"])
 async def list_claim_disputes(
     request: HttpRequest, limit: Limit = 20, after: After = None
@@ -195,13 +202,14 @@ async def list_disputes(
     request: HttpRequest,
     limit: Limit = 20,
     after: After = None,
+    merchant: FromQuery[str | None] = None,
     state_: Annotated[State | None, QueryParameter(name="state")] = None,
 ) -> ListView[DisputeView]:
     """Disputes, newest first. Merchants see those of their payments, members those they opened."""
     joined, caller = services(request), caller_of(request)
     found = await joined.disputes.list(
         page_request("dis", limit, after),
-        merchant_id=caller.merchant_id,
+        merchant_id=caller.merchant_meant(merchant),
         member_id=caller.member_id,
         opened_by=HeldBy.MEMBER if caller.member_id is not None else None,
         state=state_,
@@ -233,9 +241,12 @@ async def get_document(
     before_request=_MERCHANTS,
     tags=["disputes"],
     opt={BODY_OPTION: DOCUMENT_BYTES_MAX},
+    operation_class=takes_file(*MEDIA_TYPES),
 )
 async def attach_document(
-    request: HttpRequest, dispute_id: FromPath[str], name: FromQuery[str]
+    request: HttpRequest,
+    dispute_id: FromPath[str],
+    name: Annotated[str, QueryParameter(description="The file's name, without folders.")],
 ) -> DocumentView:
     """Hand in a document: the file itself as the body, with its `Content-Type`; at most 1 MB, five in all.
 
@@ -293,7 +304,7 @@ async def _open(
     by: HeldBy,
     data: NewDispute,
 ) -> Answer[DisputeView]:
-    key = caller.request_key(request) or f"rest:{caller.name}:{secrets.token_hex(16)}"
+    key = caller.command_key(request)
     joined = services(request)
     complaint = Complaint(data.amount, data.reason, data.statement)
     opened = await joined.disputes.open(payment, card, by, complaint, key=key)
@@ -314,7 +325,7 @@ async def _visible(joined: Services, caller: Caller, id_text: str) -> Dispute:
 async def _of_holder(request: HttpRequest, id_text: str) -> Dispute:
     """The same for whoever holds the card."""
     dispute = await services(request).disputes.get(DisputeId(from_text("dis", id_text)))
-    if dispute.card_id != card_held(request).id:
+    if dispute.card_id != card_held(request).id or dispute.opened_by is not HeldBy.RECIPIENT:
         raise DisputeNotFound
     return dispute
 
@@ -373,6 +384,7 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     decide_dispute,
     create_claim_dispute,
     list_claim_disputes,
+    get_claim_dispute,
     withdraw_claim_dispute,
     get_claim_document,
 ]

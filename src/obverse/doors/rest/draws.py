@@ -3,12 +3,11 @@
 The holder token is all there is here: no member, and nothing that leads to one.
 """
 
-import secrets
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from litestar import get, post
+from litestar import get, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
@@ -72,7 +71,7 @@ _SENT: Final = {
 }
 
 
-@post("/v1/claims/current/draw", before_request=Holder(), operation_class=Repeatable, tags=["claims"])
+@post("/v1/claims/current/draws", before_request=Holder(), operation_class=Repeatable, tags=["claims"])
 async def create_draw(request: HttpRequest, data: JSONBody[NewDraw]) -> Answer[DrawView]:
     """Draw money from the card to a bank account. A decline is an answer: 201 with `status: declined`.
 
@@ -80,7 +79,7 @@ async def create_draw(request: HttpRequest, data: JSONBody[NewDraw]) -> Answer[D
     """
     card = card_held(request)
     caller = Caller(card.id.hex)
-    key = caller.request_key(request) or f"rest:{caller.name}:{secrets.token_hex(16)}"
+    key = caller.command_key(request)
     drawn = await services(request).draws.draw(card, Wish(_account(data.account), data.amount), key=key)
     return Answer(_view(drawn), repeated=drawn.repeated)
 
@@ -94,12 +93,7 @@ async def list_draws(request: HttpRequest, limit: Limit = 20, after: After = Non
     return list_view("draw", page, _view)
 
 
-@post(
-    "/v1/claims/current/draws/{draw_id:str}/account",
-    before_request=Holder(),
-    status_code=200,
-    tags=["claims"],
-)
+@put("/v1/claims/current/draws/{draw_id:str}/account", before_request=Holder(), tags=["claims"])
 async def correct_draw_account(
     request: HttpRequest, draw_id: FromPath[str], data: JSONBody[BankAccountBody]
 ) -> DrawView:

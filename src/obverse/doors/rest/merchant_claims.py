@@ -33,8 +33,7 @@ from obverse.doors.rest.shapes import (
 )
 from obverse.doors.rest.shapes import Reason as AuditReason
 from obverse.kit.errors import NotPermitted
-from obverse.kit.ids import ClaimId, MerchantId, from_text, to_text
-from obverse.merchants import MerchantNotFound
+from obverse.kit.ids import ClaimId, from_text, to_text
 
 _READERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
 _OPERATORS: Final = Allow(Scope.OPERATE)
@@ -108,7 +107,7 @@ async def list_merchant_claims(
     """Claims of every road, newest first. Of captures over REST and completions, those that were refused."""
     caller = caller_of(request)
     page = await services(request).claims.list(
-        page_request("claim", limit, after), merchant_id=claiming_merchant(caller, merchant), outcome=status_
+        page_request("claim", limit, after), merchant_id=caller.merchant_meant(merchant), outcome=status_
     )
     return list_view("claim", page, viewed_by(caller))
 
@@ -133,7 +132,7 @@ async def list_claim_exceptions(
     """Claims that wait for a decision, newest first: above all those of expired authorizations."""
     caller = caller_of(request)
     page = await services(request).claims.exceptions(
-        page_request("claim", limit, after), claiming_merchant(caller, merchant)
+        page_request("claim", limit, after), caller.merchant_meant(merchant)
     )
     return list_view("claim", page, viewed_by(caller))
 
@@ -176,15 +175,6 @@ async def _decide(
     actor = to_text("key", caller.key.id)
     record = await decide(ClaimId(from_text("claim", claim_id)), actor=actor, reason=reason)
     return viewed_by(caller)(record)
-
-
-def claiming_merchant(caller: Caller, named: str | None) -> MerchantId | None:
-    """Whose claims are meant: a merchant's key names its merchant, any other may."""
-    own = caller.merchant_id
-    wanted = MerchantId(from_text("mer", named, "merchant")) if named is not None else None
-    if own is not None and wanted not in (None, own):
-        raise MerchantNotFound("merchant")
-    return own or wanted
 
 
 def viewed_by(caller: Caller) -> Callable[[ClaimRecord], MerchantClaimView]:

@@ -100,7 +100,10 @@ class MerchantView(View, frozen=True):
 
 @post("/v1/merchants", before_request=_MANAGERS, tags=["merchants"])
 async def create_merchant(request: HttpRequest, data: JSONBody[NewMerchant]) -> MerchantView:
-    """Onboard a merchant without an application. `acquirer_id` and `merchant_no` are how its terminals name it over ISO 8583."""
+    """Onboard a merchant without an application.
+
+    `acquirer_id` and `merchant_no` are how its terminals name it over ISO 8583.
+    """
     payout = data.payout
     merchant = await services(request).merchants.onboard(
         data.name,

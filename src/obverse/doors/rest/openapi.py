@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document: at `/v1/openapi`, and what the docs page is drawn from."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar import Router
@@ -12,10 +13,14 @@ from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIResponse,
     OpenAPIType,
+    Operation,
+    Parameter,
     Reference,
+    RequestBody,
     Schema,
     SecurityScheme,
 )
+from litestar.openapi.spec.enums import OpenAPIFormat
 from litestar.types import Method
 
 from obverse import __version__
@@ -23,6 +28,19 @@ from obverse.doors.rest.auth import Everyone
 from obverse.doors.rest.errors import PROBLEM_JSON, PROBLEMS, Problem
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
+
+_FILTERS: Final = {
+    "card": "Of this card only.",
+    "file": "Of this file only.",
+    "language": "Without it, as `Accept-Language` says.",
+    "member": "Of this member; a session need not say so.",
+    "merchant": "Of this merchant; a merchant's own key need not say so.",
+    "settlement": "Of this settlement only.",
+    "state": "In this state only.",
+    "status": "In this state only.",
+    "unplaced": "Only what waits to be placed.",
+}
+"""What filters mean wherever they do not say anything else of themselves."""
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -65,6 +83,28 @@ def document_problems(document: OpenAPI) -> None:
             if operation is not None:
                 own = {s: r for s, r in (operation.responses or {}).items() if s != "400"}
                 operation.responses = {**answers, **own}
+
+
+def describe_filters(document: OpenAPI) -> None:
+    """Say of every filter what it does; one that nobody has words for stays without."""
+    for item in (document.paths or {}).values():
+        for method in _METHODS:
+            operation = getattr(item, method)
+            for parameter in (operation and operation.parameters) or ():
+                if isinstance(parameter, Parameter) and parameter.param_in == "query":
+                    parameter.description = parameter.description or _FILTERS.get(parameter.name)
+
+
+def takes_file(*media_types: str) -> type[Operation]:
+    """An operation whose body is a file of one of these types, as it is."""
+
+    @dataclass
+    class TakesFile(Operation):
+        def __post_init__(self) -> None:
+            file = OpenAPIMediaType(Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY))
+            self.request_body = RequestBody(dict.fromkeys(media_types, file), required=True)
+
+    return TakesFile
 
 
 def _problem_schema() -> Schema:

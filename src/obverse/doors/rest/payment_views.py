@@ -96,7 +96,10 @@ def authorization_view(
 
 
 def without_place(authorization: Authorization) -> AuthorizationView:
-    """What the giver of a handed-over card sees: that it was spent and how much, not where (OT-8)."""
+    """What the giver of a handed-over card sees: that it was spent and how much, not where (OT-8).
+
+    Nor that the recipient disputes it: what was credited for that counts as given back, as on the bill.
+    """
     shown = authorization_view(authorization, None, reasons=False)
     return AuthorizationView(
         id=shown.id,
@@ -105,8 +108,8 @@ def without_place(authorization: Authorization) -> AuthorizationView:
         amount=shown.amount,
         captured=shown.captured,
         released=shown.released,
-        refunded=shown.refunded,
-        disputed=shown.disputed,
+        refunded=shown.refunded + shown.disputed,
+        disputed=0,
         currency=shown.currency,
         approval_code=None,
         decline=shown.decline,

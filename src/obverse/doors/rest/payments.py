@@ -3,7 +3,6 @@
 `/v1/payments/{id}` and `/v1/authorizations/{id}` are the same object: the decision on one payment.
 """
 
-import secrets
 from typing import Annotated, Final
 
 from litestar import get, post
@@ -99,7 +98,7 @@ async def create_payment(request: HttpRequest, data: JSONBody[NewPayment]) -> An
     caller = caller_of(request)
     joined = services(request)
     merchant = await _merchant_of(joined, caller, data.merchant)
-    key = caller.request_key(request) or f"rest:{caller.name}:{secrets.token_hex(16)}"
+    key = caller.command_key(request)
     authorization = await joined.engine.authorize(_as_request(data, merchant, key))
     if authorization.decline is Decline.KEY_REUSED:
         raise KeyReused
@@ -146,7 +145,7 @@ async def list_payments(
     """Payments, newest first. Merchants see their own; members name one of their cards."""
     caller = caller_of(request)
     joined = services(request)
-    merchant_id = _merchant_filter(caller, merchant)
+    merchant_id = caller.merchant_meant(merchant)
     own = await _members_card(joined, caller, card, merchant_id)
     page = await joined.engine.list(
         page_request("auth", limit, after),
@@ -260,14 +259,6 @@ async def payment_shown_to(
     merchant_id = authorization.merchant_id
     merchant = await joined.merchants.get(merchant_id) if merchant_id is not None else None
     return authorization_view(authorization, merchant, reasons=caller.sees_reasons)
-
-
-def _merchant_filter(caller: Caller, named: str | None) -> MerchantId | None:
-    own = caller.merchant_id
-    wanted = MerchantId(from_text("mer", named, "merchant")) if named is not None else None
-    if own is not None and wanted not in (None, own):
-        raise MerchantNotFound("merchant")
-    return own or wanted
 
 
 async def _members_card(

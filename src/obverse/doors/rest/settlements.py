@@ -14,12 +14,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 
 from obverse.access.model import Scope
-from obverse.doors.rest.auth import Allow, Caller, caller_of
+from obverse.doors.rest.auth import Allow, caller_of
 from obverse.doors.rest.request import raw_header
 from obverse.doors.rest.services import HttpRequest, Services, services
 from obverse.doors.rest.shapes import After, Body, Limit, ListView, View, list_view, page_request
-from obverse.kit.ids import BankTransferId, MerchantId, SettlementId, StatementId, from_text, to_text
-from obverse.merchants import MerchantNotFound
+from obverse.kit.ids import BankTransferId, SettlementId, StatementId, from_text, to_text
 from obverse.settlement import (
     PayoutNotFound,
     PayoutState,
@@ -140,7 +139,7 @@ async def list_statements(
     joined = services(request)
     page = await joined.reports.statements(
         page_request("stm", limit, after),
-        merchant_id=_merchant_filter(caller_of(request), merchant),
+        merchant_id=caller_of(request).merchant_meant(merchant),
         settlement_id=SettlementId(from_text("stl", settlement, "settlement")) if settlement else None,
     )
     return list_view("stm", page, lambda each: _statement_view(each, joined.reports.currency))
@@ -205,7 +204,7 @@ async def list_payouts(
     merchant: FromQuery[str | None] = None,
 ) -> ListView[PayoutView]:
     """Payouts, newest first. Merchants see their own."""
-    merchant_id = _merchant_filter(caller_of(request), merchant)
+    merchant_id = caller_of(request).merchant_meant(merchant)
     page = await services(request).reports.payouts(page_request("bank", limit, after), merchant_id)
     return list_view("bank", page, _payout_view)
 
@@ -228,14 +227,6 @@ async def _visible(joined: Services, request: HttpRequest, statement_id: str) ->
     if caller_of(request).merchant_id not in (None, statement.merchant_id):
         raise StatementNotFound
     return statement
-
-
-def _merchant_filter(caller: Caller, named: str | None) -> MerchantId | None:
-    own = caller.merchant_id
-    wanted = MerchantId(from_text("mer", named, "merchant")) if named is not None else None
-    if own is not None and wanted not in (None, own):
-        raise MerchantNotFound("merchant")
-    return own or wanted
 
 
 # what goes out ----------------------------------------------------------------------------------------------

@@ -17,9 +17,10 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 # Control characters are refused everywhere: PostgreSQL cannot store NUL, and nobody needs the others.
-_PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
+# `$` alone would let a line break at the end through.
+PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$(?!\n)"
 
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
 Id = Annotated[str, Meta(min_length=1, max_length=40)]
 SecretText = Annotated[str, Meta(min_length=1, max_length=200, extra_json_schema={"format": "password"})]
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX, description="In minor units of the currency.")]
@@ -34,12 +35,12 @@ ExpMonth = Annotated[int, Meta(ge=1, le=12)]
 ExpYear = Annotated[int, Meta(ge=2000, le=2099, description="Four digits.")]
 Category = Annotated[str, Meta(pattern="^[0-9]{4}$", max_length=4, description="ISO 18245 category code.")]
 Reason = Annotated[
-    str, Meta(min_length=1, max_length=500, pattern=_PRINTABLE, description="Goes into the audit log.")
+    str, Meta(min_length=1, max_length=500, pattern=PRINTABLE, description="Goes into the audit log.")
 ]
 Metadata = Annotated[
     dict[
-        Annotated[str, Meta(min_length=1, max_length=40, pattern=_PRINTABLE)],
-        Annotated[str, Meta(max_length=500, pattern=_PRINTABLE)],
+        Annotated[str, Meta(min_length=1, max_length=40, pattern=PRINTABLE)],
+        Annotated[str, Meta(max_length=500, pattern=PRINTABLE)],
     ],
     Meta(max_length=50),
 ]

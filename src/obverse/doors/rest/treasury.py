@@ -17,7 +17,6 @@ from obverse.doors.rest.services import HttpRequest, services
 from obverse.doors.rest.shapes import (
     After,
     Body,
-    Id,
     Limit,
     ListView,
     Reason,
@@ -27,15 +26,12 @@ from obverse.doors.rest.shapes import (
 )
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import (
-    AccountId,
     BankTransferId,
-    MerchantId,
     PartitionId,
     ReceiptId,
     from_text,
     to_text,
 )
-from obverse.kit.money import CurrencyCode
 from obverse.kit.secret import Secret
 from obverse.ledger import AccountKind
 from obverse.ledger.rules import house_account
@@ -107,11 +103,11 @@ class Assignment(Body, frozen=True):
 
 
 class HandPlacement(Body, frozen=True):
-    """What all that is open was for: what is owed to a `merchant`, or an account of the house."""
+    """What all that is open was for. What merchants are owed is settlement's alone: a payout that came back
+    is sent out again with `return`, naming the right account."""
 
     reason: Reason
-    merchant: Id | None = None
-    house_account: Literal["fee_income", "card_company_receivable"] | None = None
+    house_account: Literal["fee_income", "card_company_receivable"]
 
 
 class SendingBack(Body, frozen=True):
@@ -216,9 +212,10 @@ async def assign_receipt(
 async def place_receipt(
     request: HttpRequest, receipt_id: FromPath[str], data: JSONBody[HandPlacement]
 ) -> ReceiptView:
-    """Place all that is open of a receipt by hand: a pay-out that came back, a fee of the bank."""
+    """Place all that is open of a receipt by hand: interest, or a card company's payment without a reference."""
     desk, id_ = services(request).bank_desk, _receipt_id(receipt_id)
-    account_id = await _target(request, data, (await desk.receipt(id_)).amount.currency)
+    currency = (await desk.receipt(id_)).amount.currency
+    account_id = house_account(AccountKind(data.house_account), _FIRST, currency).id
     return _receipt_view(await desk.place(id_, _FIRST, account_id, _decision(request, data.reason)))
 
 
@@ -259,15 +256,6 @@ async def import_bank_statement(request: HttpRequest) -> ImportedView:
     if content_type.split(b";")[0].strip().lower() not in (b"application/xml", b"text/xml"):
         raise InvalidRequest("Send the file as application/xml.", "Content-Type")
     return _imported_view(await services(request).treasury.import_statement(await request.body()))
-
-
-async def _target(request: HttpRequest, data: HandPlacement, currency: CurrencyCode) -> AccountId:
-    if data.merchant is not None and data.house_account is None:
-        merchant_id = MerchantId(from_text("mer", data.merchant, "merchant"))
-        return (await services(request).merchants.get(merchant_id)).account_id
-    if data.house_account is not None and data.merchant is None:
-        return house_account(AccountKind(data.house_account), _FIRST, currency).id
-    raise InvalidRequest("Name either a merchant or an account of the house.", "merchant")
 
 
 def _decision(request: HttpRequest, reason: str) -> Decision:

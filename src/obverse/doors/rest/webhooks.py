@@ -13,6 +13,7 @@ from obverse.access.model import Scope
 from obverse.doors.rest.auth import Allow, caller_of
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.doors.rest.shapes import (
+    PRINTABLE,
     After,
     Body,
     Limit,
@@ -44,7 +45,7 @@ EventType = Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\.[a-z_]{1,40}$", max_len
 EventTypes = Annotated[
     tuple[EventType, ...], Meta(min_length=1, max_length=50, description="What to send; null: everything.")
 ]
-Description = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Description = Annotated[str, Meta(max_length=200, pattern=PRINTABLE)]
 
 
 class NewEndpoint(Body, frozen=True):

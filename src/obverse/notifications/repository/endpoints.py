@@ -109,6 +109,11 @@ where webhook_secrets.id = fresh.id
 
 SWEEP_SECRETS: Final = "delete from webhook_secrets where expires_at <= $1"
 
+SWEEP_DELETED: Final = """
+delete from webhook_endpoints where deleted_at <= $1
+    and not exists (select 1 from webhook_deliveries where endpoint_id = webhook_endpoints.id)
+"""
+
 
 async def queue_up(conn: Connection, merchant_id: MerchantId | None) -> None:
     """Wait for others who register an endpoint of the same merchant."""
@@ -214,6 +219,11 @@ async def load_secrets(
 async def sweep_secrets(conn: Connection, now: datetime) -> None:
     """Delete secrets that sign no more."""
     await conn.execute(SWEEP_SECRETS, now)
+
+
+async def sweep_deleted(conn: Connection, deleted_before: datetime) -> None:
+    """Forget endpoints that were deleted long ago, once their deliveries are swept."""
+    await conn.execute(SWEEP_DELETED, deleted_before)
 
 
 async def count_stale_secrets(conn: Connection, encryption: int) -> int:

@@ -1,6 +1,7 @@
 """Handing on events in the order of their transactions, and replays."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -57,7 +58,7 @@ LISTENER: Final = (
     "select id, merchant_id, event_types, listens_from::text from webhook_endpoints where id = $1"
 )
 
-# Through the primary key: ids begin with the time of their making, which is never before the event's.
+# Through the primary key: ids begin with the time of their making, which is about the event's.
 READ_BETWEEN: Final = """
 select txid::text, id, type, data->>'merchant' as merchant, created_at >= $3 and created_at < $4 as within
 from events where id > $1 and id < $2 order by id limit $5
@@ -66,6 +67,8 @@ from events where id > $1 and id < $2 order by id limit $5
 SAVE_REPLAY: Final = """
 update webhook_replays set state = $2, reached = $3, deliveries = $4 where id = $1
 """
+
+SWEEP_REPLAYS: Final = "delete from webhook_replays where state = 'done' and created_at <= $1"
 
 REPLAYS: Final = f"""
 select {_REPLAY} from webhook_replays where endpoint_id = $1 and id < coalesce($2, {NEWEST})
@@ -147,7 +150,7 @@ async def next_replay(conn: Connection) -> tuple[Replay, Listener] | None:
         return None
     replay = _replay(row)
     listener = await conn.fetchrow(LISTENER, replay.endpoint_id)
-    assert listener is not None, "endpoints are never deleted from the table"
+    assert listener is not None, "an endpoint outlives its replays"
     return replay, _listener(listener)
 
 
@@ -167,6 +170,11 @@ async def find_replays(conn: Connection, endpoint_id: EndpointId, page: PageRequ
     """An endpoint's replays, newest first."""
     rows = await conn.fetch(REPLAYS, endpoint_id, page.after, page.limit + 1)
     return cut([_replay(row) for row in rows], page, lambda replay: replay.id)
+
+
+async def sweep_replays(conn: Connection, before: datetime) -> None:
+    """Forget replays that were ordered before this moment and are done."""
+    await conn.execute(SWEEP_REPLAYS, before)
 
 
 def _news(row: asyncpg.Record) -> News:

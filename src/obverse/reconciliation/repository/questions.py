@@ -41,8 +41,8 @@ _JOURNAL: Final = f"""{ENTRIES}, journal as (
     from entries group by 1, 2
 )"""
 
-# What came in for an account, less what went out for it, by whosever hand. What is sent back is placed as well,
-# on its way out; it counts there as the transfer that it has become.
+# What came in for an account, less what went out for it, by whosever hand. What is sent back is placed on its
+# way out, where it counts as the transfer that it has become.
 _PLACED: Final = """placed as (
     select p.partition_id, p.account_id,
         sum(case r.direction when 'credit' then p.amount_minor else -p.amount_minor end) as minor
@@ -82,13 +82,14 @@ where coalesce(m.minor, 0) <> a.captured_minor - a.refunded_minor
 """
 
 # What no settlement has taken, what one has gathered and not closed, what the last statement carried, what it
-# pays and has not ordered yet, what was placed by hand. Draws are paid out of the house merchant's payable,
-# whose actions settlement only takes out of the way.
+# pays and has not ordered yet, what was placed by hand. Settlement only takes the actions of the programme's
+# own merchants out of the way: draws are paid out of what the house's is owed.
 MERCHANTS: Final = f"""
 with {_JOURNAL}, {_PLACED}, parts as (
-    select merchant_id, case kind when 'capture' then amount_minor else -amount_minor end as minor
-    from actions where kind in ('capture', 'refund', 'reversal', 'dispute_lost')
-        and (settlement_id is null or merchant_id = '{HOUSE_MERCHANT}')
+    select a.merchant_id, case a.kind when 'capture' then a.amount_minor else -a.amount_minor end as minor
+    from actions as a join merchants as m on m.id = a.merchant_id
+    where a.kind in ('capture', 'refund', 'reversal', 'dispute_lost')
+        and (a.settlement_id is null or m.payout_rhythm = 'never')
     union all
     select merchant_id, captured_minor - refunded_minor - reversed_minor - charged_back_minor
     from settlement_lines as l
@@ -116,7 +117,8 @@ where coalesce(o.minor, 0) <> coalesce(b.minor, 0)
 
 CREDIT_LINES: Final = f"""
 with {_PLACED}, parts as (
-    select partition_id, debit_account_id as account_id, captured_minor - refunded_minor - disputed_minor as minor
+    select partition_id, debit_account_id as account_id,
+        captured_minor - refunded_minor - disputed_minor as minor
     from legs where kind = 'credit_line'
     union all
     select partition_id, account_id, -minor from placed
@@ -265,7 +267,7 @@ with {_PLACED}, {_TO_PRESENT}, parts as (
 select coalesce(sum(minor), 0)::bigint from parts
 """
 
-# A statement's opening balance is what was there before we began to keep books. What the bank calls paid comes
+# The first opening balance is what was there before we began to keep books. What the bank calls paid comes
 # with its next statement.
 BANK: Final = """
 select last.closing_minor - first.opening_minor - (

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from obverse.kit.database import Connection
-from obverse.kit.ids import MerchantId, PartitionId, SettlementId
+from obverse.kit.ids import IDS_STRAY, MerchantId, PartitionId, SettlementId, first_id_of
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 from obverse.settlement.model import Line, Settlement, SettlementState, Totals
 
@@ -48,7 +48,8 @@ _FEE: Final = """
 # The cursor passes over what was settled before without looking at it: index entries of settled actions stay
 # until the next vacuum. A reversal gives back what was kept of each capture of its payment, whether that was
 # settled on an earlier day or is in this very chunk. The programme's own merchants are owed nothing: their
-# actions are only taken out of the way.
+# actions are only taken out of the way. Nothing that was made long after the cut-off is looked at: where many
+# days are settled in one go, each would go through all that come after it.
 GATHER: Final = f"""
 with taken as materialized (
     select a.partition_id, a.id, m.payout_rhythm <> 'never' as is_owed, case
@@ -61,7 +62,7 @@ with taken as materialized (
         else 0 end as fee_minor
     from actions as a join merchants as m on m.id = a.merchant_id
     where {_TO_SETTLE} and a.created_at < (select cut_off_at from settlements where id = $1)
-        and a.id > (select gathered_to from settlements where id = $1)
+        and a.id > (select gathered_to from settlements where id = $1) and a.id < $3
     order by a.id limit $2
     for update of a
 ), marked as (
@@ -172,9 +173,10 @@ async def oldest_to_settle(conn: Connection) -> datetime | None:
     return created_at
 
 
-async def gather(conn: Connection, settlement_id: SettlementId, limit: int) -> Settlement:
+async def gather(conn: Connection, settlement: Settlement, limit: int) -> Settlement:
     """Take up to `limit` actions into a settlement that the caller holds; with fewer left it is `closing`."""
-    return _settlement(await conn.fetchrow(GATHER, settlement_id, limit, timeout=_PATIENCE_S))
+    below = first_id_of(settlement.cut_off_at + IDS_STRAY)
+    return _settlement(await conn.fetchrow(GATHER, settlement.id, limit, below, timeout=_PATIENCE_S))
 
 
 async def due(conn: Connection, settlement_id: SettlementId, limit: int) -> dict[MerchantId, int]:

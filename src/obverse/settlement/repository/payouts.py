@@ -1,4 +1,5 @@
-"""Payouts until they are handed to the treasury, which keeps their states from then on."""
+"""Payouts until they are handed to the treasury, which keeps their states from then on; what came of them is
+read where the treasury keeps it."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -10,7 +11,7 @@ from obverse.kit.database import Connection, Table, insert_rows
 from obverse.kit.ids import BankTransferId, MerchantId, StatementId
 from obverse.kit.money import CurrencyCode, Money
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
-from obverse.settlement.model import Payout
+from obverse.settlement.model import Outcome, Payout, PayoutState
 
 PAYOUTS: Final = Table(
     "payouts",
@@ -37,6 +38,21 @@ order by id limit $3 for update skip locked
 """
 
 MARK_ORDERED: Final = "update payouts set ordered_at = $2 where id = any($1::uuid[])"
+
+# A transfer that was refused goes to another account, and may be refused once more: that is news again.
+LOCK_NEWS: Final = f"""
+select {', '.join(f"p.{column}" for column in PAYOUTS.columns)}, t.state, t.reason, t.updated_at
+from payouts as p join bank_transfers as t on t.id = p.id
+where p.ordered_at is not null and p.paid_at is null and (t.state = 'done'
+    or t.state = 'refused' and t.updated_at > coalesce(p.refused_at, '-infinity'))
+order by p.id limit $1 for update of p skip locked
+"""
+
+MARK_TOLD: Final = """
+update payouts set paid_at = case new.state when 'done' then new.at end,
+    refused_at = case new.state when 'refused' then new.at else refused_at end
+from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as new (id, state, at) where payouts.id = new.id
+"""
 
 
 async def save(conn: Connection, payouts: Sequence[Payout]) -> None:
@@ -81,6 +97,23 @@ async def lock_to_order(conn: Connection, today: date, after: BankTransferId, li
 
 async def mark_ordered(conn: Connection, ids: Sequence[BankTransferId], now: datetime) -> None:
     await conn.execute(MARK_ORDERED, ids, now)
+
+
+async def lock_news(conn: Connection, limit: int) -> list[Outcome]:
+    """What the bank has made of payouts and merchants have not been told, held until the commit."""
+    rows = await conn.fetch(LOCK_NEWS, limit)
+    return [
+        Outcome(_payout(row), PayoutState(row["state"]), row["reason"], row["updated_at"]) for row in rows
+    ]
+
+
+async def mark_told(conn: Connection, outcomes: Sequence[Outcome]) -> None:
+    await conn.execute(
+        MARK_TOLD,
+        [outcome.payout.id for outcome in outcomes],
+        [outcome.state for outcome in outcomes],
+        [outcome.at for outcome in outcomes],
+    )
 
 
 def _payout(row: asyncpg.Record) -> Payout:

@@ -11,8 +11,8 @@ from obverse.clearing.claims.repository.claims import (
     find_standing,
     insert,
     is_in_batch,
-    lock,
-    lock_same,
+    lock_with_repeats,
+    mark_being_paid,
     save_verdicts,
 )
 from obverse.clearing.claims.repository.files import (
@@ -55,8 +55,8 @@ __all__ = [
     "insert",
     "insert_file",
     "is_in_batch",
-    "lock",
-    "lock_same",
+    "lock_with_repeats",
+    "mark_being_paid",
     "put_away",
     "renew",
     "save_verdicts",

@@ -37,6 +37,7 @@ CLAIMS: Final = Table(
         "reason": "text",
         "broken_column": "text",
         "repeated": "boolean",
+        "being_paid": "boolean",
         "created_at": "timestamptz",
     },
 )
@@ -50,7 +51,11 @@ where file_id = $1 and line > coalesce((select line from claims where id = $3 an
 order by line limit $2
 """
 
-STANDING: Final = f"select {_COLUMNS} from claims where request_key = any($1) and standing"
+# One look-up in the unique index per key, whatever the planner believes; see `authorization.payments.BY_KEY`.
+STANDING: Final = f"""
+select {_COLUMNS} from unnest($1::text[]) as asked (key)
+cross join lateral (select * from claims where request_key = asked.key and standing limit 1) as earlier
+"""
 
 PAGE: Final = f"select {_COLUMNS} from claims where true"
 
@@ -58,11 +63,14 @@ EXCEPTIONS: Final = f"select {_COLUMNS} from claims where outcome = 'exception' 
 
 FIND: Final = f"select {_COLUMNS} from claims where id = $1"
 
-LOCK: Final = f"select {_COLUMNS} from claims where id = $1 for update"
-
-# Repeats of a claim that waits are told what is decided about the first.
-LOCK_SAME: Final = f"""
-select {_COLUMNS} from claims where request_key = $1 and outcome = 'exception' order by id for update
+# Repeats of a claim that waits are told what is decided about the first. Two look-ups in unique indexes.
+LOCK_WITH_REPEATS: Final = f"""
+select {_COLUMNS} from claims where id = any(array(
+    select id from claims where id = $1
+    union
+    select id from claims
+    where request_key = (select request_key from claims where id = $1) and outcome = 'exception'
+)) order by id for update
 """
 
 IN_BATCH: Final = """
@@ -72,8 +80,10 @@ select exists (
 )
 """
 
+MARK_BEING_PAID: Final = "update claims set being_paid = $2 where id = $1 and outcome = 'exception'"
+
 SAVE_VERDICTS: Final = """
-update claims set outcome = new.outcome, reason = new.reason, repeated = new.repeated
+update claims set outcome = new.outcome, reason = new.reason, repeated = new.repeated, being_paid = false
 from unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[]) as new (id, outcome, reason, repeated)
 where claims.id = new.id
 """
@@ -83,12 +93,16 @@ delete from claims where id = any(array(select id from claims where file_id = $1
 """
 
 
+_OVERTAKEN: Final = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError)
+"""Another transaction has stored an answer under the same key, or two wanted the same ones in turn."""
+
+
 async def insert(conn: Connection, records: Sequence[ClaimRecord]) -> None:
     """Store new claims. Raises `AnswerStands`."""
     try:
         await insert_rows(conn, CLAIMS, [_row(record) for record in records])
-    except asyncpg.UniqueViolationError as violation:
-        raise AnswerStands from violation
+    except _OVERTAKEN as overtaken:
+        raise AnswerStands from overtaken
 
 
 async def find_lines(
@@ -149,14 +163,14 @@ async def find(conn: Connection, claim_id: ClaimId) -> ClaimRecord | None:
     return _record(row) if row else None
 
 
-async def lock(conn: Connection, claim_id: ClaimId) -> ClaimRecord | None:
-    row = await conn.fetchrow(LOCK, claim_id)
-    return _record(row) if row else None
+async def lock_with_repeats(conn: Connection, claim_id: ClaimId) -> list[ClaimRecord]:
+    """A claim, and those that wait for an operator under its key, locked in id order."""
+    return [_record(row) for row in await conn.fetch(LOCK_WITH_REPEATS, claim_id)]
 
 
-async def lock_same(conn: Connection, request_key: str) -> list[ClaimRecord]:
-    """A claim that waits for an operator, and its repeats."""
-    return [_record(row) for row in await conn.fetch(LOCK_SAME, request_key)]
+async def mark_being_paid(conn: Connection, claim_id: ClaimId, *, being_paid: bool) -> None:
+    """Note whether the money of a claim that waits may be moving."""
+    await conn.execute(MARK_BEING_PAID, claim_id, being_paid)
 
 
 async def is_in_batch(conn: Connection, batch: TerminalBatch, request_key: str) -> bool:
@@ -176,8 +190,8 @@ async def save_verdicts(conn: Connection, records: Sequence[ClaimRecord]) -> Non
             [record.reason for record in records],
             [record.repeated for record in records],
         )
-    except asyncpg.UniqueViolationError as violation:
-        raise AnswerStands from violation
+    except _OVERTAKEN as overtaken:
+        raise AnswerStands from overtaken
 
 
 async def delete_lines(conn: Connection, file_id: ClaimFileId, limit: int) -> int:
@@ -209,6 +223,7 @@ def _row(record: ClaimRecord) -> tuple[object, ...]:
         record.reason,
         record.column,
         record.repeated,
+        record.being_paid,
         record.created_at,
     )
 
@@ -238,4 +253,5 @@ def _record(row: Any) -> ClaimRecord:
         reason=Reason(row["reason"]) if row["reason"] else None,
         column=row["broken_column"],
         repeated=row["repeated"],
+        being_paid=row["being_paid"],
     )
