@@ -1,11 +1,11 @@
 """Where merchants are paid: bank accounts whose numbers are sealed, from the door to the bank's wire."""
 
+from obverse.kit.bank_accounts import check_bank_account
 from obverse.kit.database import Connection
 from obverse.kit.ids import MerchantId
 from obverse.merchants import repository
 from obverse.merchants.model import BankAccount, SealedAccount
 from obverse.merchants.ports import AccountVault
-from obverse.merchants.rules import check_account
 
 
 class Accounts:
@@ -16,7 +16,7 @@ class Accounts:
 
     async def keep(self, conn: Connection, merchant_id: MerchantId, account: BankAccount) -> SealedAccount:
         """Seal and store in the caller's commit. Raises `InvalidRequest`."""
-        check_account(account)
+        check_bank_account(account.bank_code, account.number, account.holder)
         await self._vault.pin_keys(conn)
         sealed = SealedAccount(
             bank_code=account.bank_code,

@@ -15,7 +15,6 @@ from obverse.merchants.errors import ApplicationDecided, MerchantClosed, TooMany
 from obverse.merchants.model import (
     Application,
     ApplicationState,
-    BankAccount,
     Details,
     FeePlan,
     Merchant,
@@ -27,7 +26,6 @@ from obverse.merchants.model import (
 
 NAME_LENGTH_MAX: Final = 100
 CONTACT_LENGTH_MAX: Final = 200
-HOLDER_LENGTH_MAX: Final = 70
 TERMINALS_MAX: Final = 1_000
 ACCEPTS_MAX: Final = 20
 BASIS_POINTS_MAX: Final = 10_000
@@ -38,8 +36,6 @@ APPLICATIONS_PER_ORIGIN_MAX: Final = 20
 APPLICATIONS_OPEN_MAX: Final = 1_000
 """That wait for a decision in all: more than operators read in a day."""
 
-_BANK_CODE: Final = re.compile(r"[0-9]{3}", re.ASCII)
-_ACCOUNT_NUMBER: Final = re.compile(r"[0-9]{6,16}", re.ASCII)
 _CARD_KIND: Final = re.compile(r"[a-z_]{1,40}")
 
 
@@ -66,21 +62,6 @@ def check_terms(terms: Terms) -> None:
         raise InvalidRequest(f"A fee is 0 to {BASIS_POINTS_MAX} basis points and an amount.", "fee_plan")
     if not 1 <= len(terms.accepts) <= ACCEPTS_MAX or not all(map(_CARD_KIND.fullmatch, terms.accepts)):
         raise InvalidRequest("Name the kinds of cards that are accepted, at least one.", "accepts")
-
-
-def check_account(account: BankAccount) -> None:
-    """Refuse what the treasury could not pay to; the number is not repeated. Raises `InvalidRequest`.
-
-    The treasury stands above this room and has the same rule; a test holds the two together.
-    """
-    if not _BANK_CODE.fullmatch(account.bank_code):
-        raise InvalidRequest("A bank code has three digits.", "account.bank_code")
-    if not _ACCOUNT_NUMBER.fullmatch(account.number.reveal()):
-        raise InvalidRequest("An account number has 6 to 16 digits, without hyphens.", "account.number")
-    if not 1 <= len(account.holder.strip()) <= HOLDER_LENGTH_MAX or not account.holder.isprintable():
-        raise InvalidRequest(
-            f"The holder's name has 1 to {HOLDER_LENGTH_MAX} printable characters.", "account.holder"
-        )
 
 
 def _check_identity(who: Merchant | Details) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from obverse.kit import bank_accounts
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import BankTransferId
 from obverse.kit.money import AMOUNT_MINOR_MAX, CurrencyCode
@@ -23,25 +24,15 @@ from obverse.treasury.model import (
 from obverse.treasury.ports import Answer, Verdict
 
 REFERENCE_LENGTH_MAX: Final = 70
-HOLDER_LENGTH_MAX: Final = 70
 ASK_EVERY_MAX: Final = timedelta(minutes=5)
 REASON_LENGTH_MAX: Final = 200
 
-_BANK_CODE: Final = re.compile(r"[0-9]{3}", re.ASCII)
-_ACCOUNT_NUMBER: Final = re.compile(r"[0-9]{6,16}", re.ASCII)
 _REFERENCE: Final = re.compile(r"(?<![0-9A-Z])OBV-[A-Z]-[0-9A-Z]{10}(?![0-9A-Z])", re.ASCII)
 
 
 def check_bank_account(account: BankAccount, param: str = "account") -> BankAccount:
     """Refuse what no bank could pay to. Raises `InvalidRequest` with the field's name, never its value."""
-    if not _BANK_CODE.fullmatch(account.bank_code):
-        raise InvalidRequest("A bank code has three digits.", f"{param}.bank_code")
-    if not _ACCOUNT_NUMBER.fullmatch(account.number.reveal()):
-        raise InvalidRequest("An account number has 6 to 16 digits, without hyphens.", f"{param}.number")
-    if not _is_line(account.holder, HOLDER_LENGTH_MAX):
-        raise InvalidRequest(
-            f"A holder has 1 to {HOLDER_LENGTH_MAX} printable characters.", f"{param}.holder"
-        )
+    bank_accounts.check_bank_account(account.bank_code, account.number, account.holder, param)
     return account
 
 

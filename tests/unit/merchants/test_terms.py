@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.factories.merchants import a_bank_account, details
+from tests.factories.merchants import details
 
 from obverse.kit.errors import InvalidRequest, ObverseError
 from obverse.kit.ids import AccountId, ApplicationId, MerchantId
@@ -25,8 +25,6 @@ from obverse.merchants import (
     fee_minor,
     rules,
 )
-from obverse.treasury.model import BankAccount as TreasurysAccount
-from obverse.treasury.rules import check_bank_account
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MALL = Merchant(
@@ -101,44 +99,6 @@ def test_terms_that_cannot_be_are_refused(terms: Terms, param: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         rules.check_terms(terms)
     assert refused.value.param == param
-
-
-# bank accounts
-
-ACCOUNTS = {
-    "ordinary": ({}, True),
-    "shortest": ({"number": "123456"}, True),
-    "longest": ({"number": "1" * 16}, True),
-    "too short": ({"number": "12345"}, False),
-    "too long": ({"number": "1" * 17}, False),
-    "hyphens": ({"number": "110-123-456789"}, False),
-    "wide digits": ({"number": "１１０１２３"}, False),
-    "bank code of two": ({"bank_code": "08"}, False),
-    "bank code of letters": ({"bank_code": "KBX"}, False),
-    "no holder": ({"holder": ""}, False),
-    "blank holder": ({"holder": "  "}, False),
-    "long holder": ({"holder": "x" * 71}, False),
-    "Korean holder": ({"holder": "한빛몰"}, True),
-    "holder of two lines": ({"holder": "Mall\nand Sons"}, False),
-}
-
-
-@pytest.mark.parametrize(("changes", "fine"), ACCOUNTS.values(), ids=ACCOUNTS)
-def test_a_bank_account_is_fine_here_if_and_only_if_the_treasury_can_pay_to_it(
-    changes: dict[str, str], fine: bool
-) -> None:
-    account = a_bank_account(**changes)
-    the_treasurys = TreasurysAccount(account.bank_code, account.number, account.holder)
-    if fine:
-        rules.check_account(account)
-        check_bank_account(the_treasurys)
-        return
-    with pytest.raises(InvalidRequest) as here:
-        rules.check_account(account)
-    with pytest.raises(InvalidRequest) as there:
-        check_bank_account(the_treasurys)
-    assert here.value.param == there.value.param
-    assert account.number.reveal() not in str(here.value)
 
 
 # changes

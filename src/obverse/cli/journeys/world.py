@@ -33,7 +33,7 @@ _MOVES_BY_ITSELF: Final = (
     "suspense",
     "disputed",
 )
-EVENTUALLY_S: Final = 20.0
+EVENTUALLY_S: Final = 45.0
 """How long a durable job may take to be done: reversals go out in the background."""
 
 

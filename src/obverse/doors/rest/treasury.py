@@ -212,7 +212,7 @@ async def assign_receipt(
 async def place_receipt(
     request: HttpRequest, receipt_id: FromPath[str], data: JSONBody[HandPlacement]
 ) -> ReceiptView:
-    """Place all that is open of a receipt by hand: interest, or a card company's payment without a reference."""
+    """Place all that is open of a receipt by hand: interest, or a payment without a reference."""
     desk, id_ = services(request).bank_desk, _receipt_id(receipt_id)
     currency = (await desk.receipt(id_)).amount.currency
     account_id = house_account(AccountKind(data.house_account), _FIRST, currency).id
