@@ -92,6 +92,8 @@ create unique index claims_batch on claims (merchant_id, terminal, batch_no, req
     where batch_no is not null and outcome = 'paid';
 create index claims_merchant on claims (merchant_id, id);
 create index claims_unpaid on claims (outcome, id) where outcome in ('refused', 'exception');
+create index claims_unpaid_merchant on claims (merchant_id, outcome, id)
+    where outcome in ('refused', 'exception');
 
 -- Deleted are only the lines of a file that was refused or discarded as a whole: nothing of it was paid.
 grant select, insert, update, delete on claims to obverse_app;

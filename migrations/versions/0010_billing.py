@@ -15,7 +15,7 @@ SCHEMA = """
 create table bill_runs (
     month date primary key check (extract(day from month) = 1),
     state text not null check (state in ('collecting', 'drawing_up', 'done')),
-    -- Actions created before `scans_from` were seen by earlier runs; when this run is done, the same holds for
+    -- Actions created before `scans_from` were seen by earlier runs; when this run is done, so are
     -- those before `complete_before`. Whatever had written when the run was opened is below `horizon`. (The
     -- upper end of a snapshot would not do: transactions above it may be under way.)
     scans_from timestamptz not null,

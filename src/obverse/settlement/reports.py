@@ -16,8 +16,8 @@ from obverse.settlement.model import DaySum, Entry, Payout, Settlement, Statemen
 from obverse.settlement.repository import days, payouts, statements
 from obverse.treasury.repository import transfers
 
-ENTRIES_AT_ONCE: Final = 5_000
-"""Actions of a statement read at once."""
+ENTRIES_AT_ONCE: Final = 1_000
+"""Actions of a statement read, and written as text, at once: payments wait for no more than that."""
 
 _FIRST: Final = ActionId(UUID(int=0))
 

@@ -150,7 +150,16 @@ async def test_the_pdf_can_be_read_in_both_languages(
         ({}, 400, "invalid_request"),
         ({"day": "2026-11-19", "force": True}, 400, "invalid_request"),
     ],
-    ids=["not over", "a slip", "a century ago", "passed", "no such day", "a number", "nothing", "an unknown field"],
+    ids=[
+        "not over",
+        "a slip",
+        "a century ago",
+        "passed",
+        "no such day",
+        "a number",
+        "nothing",
+        "an unknown field",
+    ],
 )
 async def test_a_day_that_cannot_be_settled_is_refused_with_the_reason(
     rest: RestHouse, settled: dict[str, Any], body: dict[str, Any], status: int, code: str

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from msgspec.structs import replace
+from stdnum import luhn
 
 from obverse.authorization.model import ActionKind
 from obverse.clearing.presentments.model import (
@@ -93,11 +94,7 @@ def arn(acquirer_bin: str, day: date, number: int) -> str:
     '09410126324000000000429'
     """
     digits = f"0{acquirer_bin}{day.year % 10}{day.timetuple().tm_yday:03d}{number:011d}"
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (2 - place % 2)
-        total += value - 9 if value > 9 else value
-    return f"{digits}{-total % 10}"
+    return digits + luhn.calc_check_digit(digits)
 
 
 def new_reference(random_bytes: Callable[[int], bytes]) -> str:

@@ -1,7 +1,5 @@
 """Bills: what a member owes on a credit line, month by month; and having a month billed."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
 from typing import Annotated, Final
@@ -40,14 +38,12 @@ from obverse.doors.rest.shapes import (
     page_request,
 )
 from obverse.kit.ids import BillId, MemberId, from_text, to_text
-from obverse.settlement.documents.spreadsheet import defused
+from obverse.kit.spreadsheets import BYTE_ORDER_MARK, row
 from obverse.wallet import SourceState
 
 _READERS: Final = Allow(Scope.MEMBERS, members=True)
 _OPERATORS: Final = Allow(Scope.OPERATE)
 _CSV_COLUMNS: Final = ("date", "kind", "amount", "currency", "merchant", "card", "payment", "id")
-_BYTE_ORDER_MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
-"""Without it spreadsheets take Korean for something else."""
 
 MonthText = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}$", max_length=7, description="YYYY-MM.")]
 
@@ -227,14 +223,14 @@ def _viewer(caller: Caller) -> Viewer:
 
 
 async def _csv(joined: Services, bill: Bill, viewer: Viewer) -> AsyncIterator[str]:
-    yield _BYTE_ORDER_MARK + _row(*_CSV_COLUMNS)
+    yield BYTE_ORDER_MARK + row(*_CSV_COLUMNS)
     async for line in joined.billing.each_line(bill, viewer):
-        yield _row(
+        yield row(
             line.created_at.isoformat(),
             line.kind,
             line.amount_minor,
             bill.currency,
-            defused(line.merchant_name or ""),
+            line.merchant_name or "",
             id_text("card", line.card_id) or "",
             to_text("auth", line.authorization_id),
             to_text("act", line.action_id),
@@ -242,13 +238,7 @@ async def _csv(joined: Services, bill: Bill, viewer: Viewer) -> AsyncIterator[st
     for payment in await joined.billing.payments(bill):
         receipt = to_text("rcpt", payment.receipt_id)
         at = payment.created_at.isoformat()
-        yield _row(at, "payment", -payment.amount_minor, bill.currency, "", "", "", receipt)
-
-
-def _row(*cells: object) -> str:
-    written = io.StringIO()
-    csv.writer(written).writerow(cells)
-    return written.getvalue()
+        yield row(at, "payment", -payment.amount_minor, bill.currency, "", "", "", receipt)
 
 
 def _view(bill: Bill) -> BillView:

@@ -1,21 +1,17 @@
 """A statement's actions as CSV (RFC 4180), written as they are read."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Sequence
 from datetime import tzinfo
 from typing import Final
 
 from obverse.kit.ids import to_text
+from obverse.kit.spreadsheets import BYTE_ORDER_MARK, row
 from obverse.settlement.documents.words import WORDS, Language
 from obverse.settlement.model import Entry, Statement
 
 _COLUMNS: Final = (
     "day", "merchant", "time", "kind", "payment", "action", "amount", "fee", "net", "currency",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-_BYTE_ORDER_MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
-"""Without it spreadsheets take Korean for something else."""
 
 
 async def write_rows(
@@ -32,41 +28,21 @@ async def write_rows(
     `net` is the difference; they add up to the statement's own sums. Amounts in minor units.
     """
     words = WORDS[language]
-    yield (_BYTE_ORDER_MARK + _line([words[column] for column in _COLUMNS])).encode()
-    name = defused(merchant_name)
+    yield (BYTE_ORDER_MARK + row(*[words[column] for column in _COLUMNS])).encode()
     async for part in parts:
         rows = [
-            _line(
-                [
-                    statement.day.isoformat(),
-                    name,
-                    entry.created_at.astimezone(zone).isoformat(timespec="seconds"),
-                    words[entry.kind],
-                    to_text("auth", entry.authorization_id),
-                    to_text("act", entry.id),
-                    entry.amount_minor,
-                    entry.fee_minor,
-                    entry.amount_minor - entry.fee_minor,
-                    currency,
-                ]
+            row(
+                statement.day.isoformat(),
+                merchant_name,
+                entry.created_at.astimezone(zone).isoformat(timespec="seconds"),
+                words[entry.kind],
+                to_text("auth", entry.authorization_id),
+                to_text("act", entry.id),
+                entry.amount_minor,
+                entry.fee_minor,
+                entry.amount_minor - entry.fee_minor,
+                currency,
             )
             for entry in part
         ]
         yield "".join(rows).encode()
-
-
-def defused(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: whoever named it could run one at the reader's.
-
-    Source: OWASP, CSV injection.
-
-    >>> defused('=HYPERLINK("//evil")'), defused("A + B")
-    ('\\'=HYPERLINK("//evil")', 'A + B')
-    """
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _line(values: Sequence[object]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(values)
-    return buffer.getvalue()

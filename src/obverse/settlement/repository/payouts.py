@@ -41,7 +41,7 @@ MARK_ORDERED: Final = "update payouts set ordered_at = $2 where id = any($1::uui
 
 # A transfer that was refused goes to another account, and may be refused once more: that is news again.
 LOCK_NEWS: Final = f"""
-select {', '.join(f"p.{column}" for column in PAYOUTS.columns)}, t.state, t.reason, t.updated_at
+select {", ".join(f"p.{column}" for column in PAYOUTS.columns)}, t.state, t.reason, t.updated_at
 from payouts as p join bank_transfers as t on t.id = p.id
 where p.ordered_at is not null and p.paid_at is null and (t.state = 'done'
     or t.state = 'refused' and t.updated_at > coalesce(p.refused_at, '-infinity'))

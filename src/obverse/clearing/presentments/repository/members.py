@@ -42,11 +42,7 @@ update presentments set state = 'ready', file_id = null, reject_reason = null wh
 
 WRITE_OFF: Final = "update presentments set state = 'written_off' where id = any($1::uuid[])"
 
-PAGE: Final = f"""
-select {COLUMNS} from presentments
-where id < coalesce($1, {NEWEST}) and ($3::uuid is null or file_id = $3) and ($4::text is null or state = $4)
-order by id desc limit $2
-"""
+PAGE: Final = f"select {COLUMNS} from presentments where id < coalesce($1, {NEWEST})"
 
 
 async def members(conn: Connection, id_: PresentmentFileId) -> list[Presentment]:
@@ -103,6 +99,11 @@ async def find_page(
     file_id: PresentmentFileId | None = None,
     state: PresentmentState | None = None,
 ) -> Page[Presentment]:
-    """Presentments, newest first."""
-    rows = await conn.fetch(PAGE, page.after, page.limit + 1, file_id, state)
+    """Presentments, newest first: all, those of one file, or those in one state."""
+    wanted = {"file_id": file_id, "state": state}
+    given = {column: value for column, value in wanted.items() if value is not None}
+    # A text of its own per filter: one that takes any would be planned for none.
+    filters = "".join(f" and {column} = ${number}" for number, column in enumerate(given, 3))
+    query = f"{PAGE}{filters} order by id desc limit $2"
+    rows = await conn.fetch(query, page.after, page.limit + 1, *given.values())
     return cut([from_row(row) for row in rows], page, lambda presentment: presentment.id)
