@@ -178,7 +178,8 @@ class Stock:
         """What the approvals of these payments said (DE 38)."""
         hashes = [self._vault.number_hashes(payment.number)[0].digest for payment in payments]
         async with self.database.connection() as conn:
-            found = dict(await conn.fetch(_APPROVAL_CODES, hashes, timeout=_PATIENCE_S))
+            rows = await conn.fetch(_APPROVAL_CODES, hashes, timeout=_PATIENCE_S)
+        found: dict[bytes, str] = {row[0]: row[1] for row in rows}
         return [found[hash_] for hash_ in hashes]
 
     async def _issue(self, pool: _Pool, count: int) -> list[Payment]:

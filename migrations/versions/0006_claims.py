@@ -86,9 +86,11 @@ create table claims (
     check (outcome = 'refused' or authorization_id is not null),
     check (outcome = 'exception' or not being_paid)
 ) with (fillfactor = 85);
-create unique index claims_request_key on claims (request_key, standing);
+create unique index claims_request_key on claims (request_key) where standing;
+create index claims_waiting on claims (request_key) where outcome = 'exception';
 create unique index claims_line on claims (file_id, line) where file_id is not null;
-create unique index claims_batch on claims (merchant_id, terminal, batch_no, request_key)
+-- With its payment: a sale that was captured at once is counted, and leaves its reference to others.
+create unique index claims_batch on claims (merchant_id, terminal, batch_no, request_key, authorization_id)
     where batch_no is not null and outcome = 'paid';
 create index claims_merchant on claims (merchant_id, id);
 create index claims_unpaid on claims (outcome, id) where outcome in ('refused', 'exception');

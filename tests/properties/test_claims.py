@@ -72,6 +72,8 @@ class Shopkeeper:
     async def opens(self) -> None:
         for _ in range(4):
             await self._sells()
+        claim = claim_of(self._payments[0], 2_500, reference="R0", final=False)
+        await self.claiming.claims.upload(claim, self._batch())
 
     async def does_something(self) -> None:
         step = self._rng.choice(
@@ -91,6 +93,9 @@ class Shopkeeper:
             "final": self._rng.random() < 0.2,
         }
 
+    def _batch(self) -> TerminalBatch:
+        return TerminalBatch(self.claiming.shop.id, "TERM0001", f"{self._rng.randrange(2):06d}")
+
     def _payment(self) -> Approved:
         return self._rng.choice(self._payments)
 
@@ -99,8 +104,7 @@ class Shopkeeper:
 
     async def _uploads(self) -> None:
         payment, amount, wish = self._payment(), self._amount(), self._wish()
-        batch = TerminalBatch(self.claiming.shop.id, "TERM0001", f"{self._rng.randrange(2):06d}")
-        await self.claiming.claims.upload(claim_of(payment, amount, **wish), batch)
+        await self.claiming.claims.upload(claim_of(payment, amount, **wish), self._batch())
 
     async def _uploads_at_once(self) -> None:
         await asyncio.gather(*[self._uploads() for _ in range(6)])

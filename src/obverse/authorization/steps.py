@@ -122,7 +122,7 @@ class Steps(Core):
     async def find_claimed(self, claims: Sequence[tuple[Secret, str]]) -> list[Authorization | None]:
         """The payments that were made with these numbers and given these approval codes (OT-16).
 
-        In the order of the claims, with None where number and code do not go together.
+        In the order of the claims, with None where number and code do not go together; without their legs.
         """
         found = await self._find_claimed(claims)
         if len(found) < len(claims) and self._vault.reload_if_changed():

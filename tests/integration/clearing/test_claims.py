@@ -115,6 +115,21 @@ async def test_totals_in_balance_close_a_batch_and_closing_again_gives_the_same_
     assert await claiming.events("claim_batch") == ["claim_batch.out_of_balance"]
 
 
+async def test_a_sale_captured_at_once_leaves_its_reference_to_another_claim_of_the_batch(
+    claiming: ClaimWorld,
+) -> None:
+    batch = batch_of(claiming)
+    at_once = claim_of(await claiming.approved(1_000, capture=True), 1_000, reference="R")
+    later = claim_of(await claiming.approved(2_000), 2_000, reference="R")
+    assert await claiming.claims.upload(at_once, batch) == AGAIN
+    assert await claiming.claims.upload(later, batch) == PAID
+    for claim in (at_once, later):
+        assert await claiming.claims.upload(claim, batch) == AGAIN
+    assert await claiming.claims.close_batch(batch, totals(1_000, 2_000))
+    for claim in (at_once, later):
+        assert await claiming.claims.upload(claim, batch) == AGAIN
+
+
 async def test_a_batch_out_of_balance_is_uploaded_again_and_then_closed(claiming: ClaimWorld) -> None:
     batch = batch_of(claiming)
     sales = [claim_of(await claiming.approved()) for _ in range(3)]

@@ -226,13 +226,13 @@ async def find_claimed(
 ) -> dict[int, Authorization]:
     """The payments that were made with these numbers (by hash) and given these approval codes.
 
-    Each claim comes with a position of the caller's; the answer is by position, without those not found.
+    Each claim comes with a position of the caller's; the answer is by position, without those not found. The
+    payments come without their legs, in which no claim takes an interest.
     """
     positions, hashes, codes = zip(*claims, strict=True)
     rows = await conn.fetch(CLAIMED, partition_id, positions, hashes, codes)
     ids = list({row["id"] for row in rows})
-    found = await _with_legs(conn, [partition_id], await conn.fetch(BY_IDS, partition_id, ids))
-    by_id = {authorization.id: authorization for authorization in found}
+    by_id = {row["id"]: _authorization(row, ()) for row in await conn.fetch(BY_IDS, partition_id, ids)}
     return {row["position"]: by_id[row["id"]] for row in rows}
 
 

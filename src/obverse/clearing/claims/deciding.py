@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -164,10 +166,11 @@ def _keys(records: Sequence[ClaimRecord]) -> list[str]:
 
 def news(records: Sequence[ClaimRecord], new_id: NewId, now: datetime) -> list[Event]:
     """`claim.paid`, `claim.refused`, `claim.exception`; a repeat is no news."""
-    return [_event(record, new_id, now) for record in records if not record.repeated]
+    text = cache(to_text)  # the claims of a file have both file and merchant in common
+    return [_event(record, new_id, now, text) for record in records if not record.repeated]
 
 
-def _event(record: ClaimRecord, new_id: NewId, now: datetime) -> Event:
+def _event(record: ClaimRecord, new_id: NewId, now: datetime, text: Callable[[str, UUID], str]) -> Event:
     payment = rules.own_payment(record)
     return Event(
         id=EventId(new_id()),
@@ -175,9 +178,9 @@ def _event(record: ClaimRecord, new_id: NewId, now: datetime) -> Event:
         subject_id=record.id,
         data={
             "claim": to_text("claim", record.id),
-            "merchant": to_text("mer", record.merchant_id) if record.merchant_id else None,
+            "merchant": text("mer", record.merchant_id) if record.merchant_id else None,
             "authorization": to_text("auth", payment) if payment else None,
-            "file": to_text("cfile", record.file_id) if record.file_id else None,
+            "file": text("cfile", record.file_id) if record.file_id else None,
             "line": record.line,
             "kind": record.kind,
             "reference": record.reference,

@@ -12,7 +12,10 @@ class ClaimedPayments(Protocol):
     """Payments, as far as claims reach. Every method may raise `Unavailable`."""
 
     async def find_claimed(self, claims: Sequence[tuple[Secret, str]]) -> list[Authorization | None]:
-        """The payment behind each number and approval code, or None where the two do not go together."""
+        """The payment behind each number and approval code, or None where the two do not go together.
+
+        Without their legs.
+        """
         ...
 
     async def capture(

@@ -59,7 +59,7 @@ class Claims:
         """
         (record,) = await deciding.match(self._payments, [claim], Road.BATCH, self._new_id, self._clock.now())
         record = replace(record, terminal=batch.terminal, batch_no=batch.batch_no)
-        if record.outcome is not Outcome.REFUSED and await self._is_too_late(batch, claim.request_key):
+        if record.outcome is not Outcome.REFUSED and await self._is_too_late(batch, record):
             record = replace(record, outcome=Outcome.REFUSED, reason=Reason.BATCH_CLOSED, repeated=False)
         (verdict,) = await deciding.carry_out(self._database, self._payments, [record])
         settled = await self._store(record, verdict, batch)
@@ -81,11 +81,11 @@ class Claims:
                 await events.append(conn, [self._out_of_balance(batch, stated, ours)])
             return ours == stated
 
-    async def _is_too_late(self, batch: TerminalBatch, request_key: str) -> bool:
+    async def _is_too_late(self, batch: TerminalBatch, record: ClaimRecord) -> bool:
         async with self._database.connection() as conn:
             if await repository.find_closed_batch(conn, batch) is None:
                 return False
-            return not await repository.is_in_batch(conn, batch, request_key)
+            return not await repository.is_in_batch(conn, batch, record)
 
     async def _store(
         self, record: ClaimRecord, verdict: Verdict, batch: TerminalBatch | None = None
@@ -292,6 +292,6 @@ async def _is_kept(conn: Connection, settled: ClaimRecord, batch: TerminalBatch 
     """Whether storing this claim would say nothing new: a repeat only counts in a batch that has it not."""
     if not settled.repeated:
         return False
-    if settled.outcome is not Outcome.PAID or batch is None or settled.request_key is None:
+    if settled.outcome is not Outcome.PAID or batch is None:
         return True
-    return await repository.is_in_batch(conn, batch, settled.request_key)
+    return await repository.is_in_batch(conn, batch, settled)

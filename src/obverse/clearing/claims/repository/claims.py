@@ -1,5 +1,6 @@
 """Claims, whatever road they came by."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -63,7 +64,7 @@ EXCEPTIONS: Final = f"select {_COLUMNS} from claims where outcome = 'exception' 
 
 FIND: Final = f"select {_COLUMNS} from claims where id = $1"
 
-# Repeats of a claim that waits are told what is decided about the first. Two look-ups in unique indexes.
+# Repeats of a claim that waits are told what is decided about the first.
 LOCK_WITH_REPEATS: Final = f"""
 select {_COLUMNS} from claims where id = any(array(
     select id from claims where id = $1
@@ -76,16 +77,15 @@ select {_COLUMNS} from claims where id = any(array(
 IN_BATCH: Final = """
 select exists (
     select from claims
-    where merchant_id = $1 and terminal = $2 and batch_no = $3 and request_key = $4 and outcome = 'paid'
+    where merchant_id = $1 and terminal = $2 and batch_no = $3 and request_key = $4
+        and authorization_id = $5 and outcome = 'paid'
 )
 """
 
 MARK_BEING_PAID: Final = "update claims set being_paid = $2 where id = $1 and outcome = 'exception'"
 
-SAVE_VERDICTS: Final = """
-update claims set outcome = new.outcome, reason = new.reason, repeated = new.repeated, being_paid = false
-from unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[]) as new (id, outcome, reason, repeated)
-where claims.id = new.id
+SAVE_VERDICT: Final = """
+update claims set outcome = $2, reason = $3, repeated = $4, being_paid = false where id = any($1::uuid[])
 """
 
 DELETE_LINES: Final = """
@@ -173,23 +173,19 @@ async def mark_being_paid(conn: Connection, claim_id: ClaimId, *, being_paid: bo
     await conn.execute(MARK_BEING_PAID, claim_id, being_paid)
 
 
-async def is_in_batch(conn: Connection, batch: TerminalBatch, request_key: str) -> bool:
+async def is_in_batch(conn: Connection, batch: TerminalBatch, record: ClaimRecord) -> bool:
     """Whether this claim is counted in this batch already."""
-    return bool(await conn.fetchval(IN_BATCH, *batch, request_key))
+    return bool(await conn.fetchval(IN_BATCH, *batch, record.request_key, record.authorization_id))
 
 
 async def save_verdicts(conn: Connection, records: Sequence[ClaimRecord]) -> None:
-    """Store what became of claims. Raises `AnswerStands`."""
-    if not records:
-        return
+    """Store what became of claims: one statement for all of which the same is said. Raises `AnswerStands`."""
+    said: dict[tuple[Outcome, Reason | None, bool], list[ClaimId]] = defaultdict(list)
+    for record in records:
+        said[record.outcome, record.reason, record.repeated].append(record.id)
     try:
-        await conn.execute(
-            SAVE_VERDICTS,
-            [record.id for record in records],
-            [record.outcome for record in records],
-            [record.reason for record in records],
-            [record.repeated for record in records],
-        )
+        for verdict, ids in said.items():
+            await conn.execute(SAVE_VERDICT, ids, *verdict)
     except _OVERTAKEN as overtaken:
         raise AnswerStands from overtaken
 
