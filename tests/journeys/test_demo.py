@@ -19,10 +19,10 @@ import pytest
 from tests.factories.waiting import eventually
 
 UP = "Ctrl-C stops everything."
-START_SECONDS_MAX = 100
+START_SECONDS_MAX = 240
 STOP_SECONDS_MAX = 30
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +118,8 @@ async def test_the_demo_runs_until_ctrl_c_and_its_second_start_knows_everybody(
     assert await asyncio.wait_for(first.wait(), STOP_SECONDS_MAX) == 0
     assert left_over(data_dir) == {}
 
-    second = await start("demo", "--free-ports")
-    assert "steps as they should be" in await read_until(second, UP)
+    second = await start("demo", "--free-ports", "--no-walk")
+    assert "steps" not in await read_until(second, UP)
     again = json.loads(file.read_text())
     assert [again[name] for name in ("api_key", "members", "merchants")] == [
         told[name] for name in ("api_key", "members", "merchants")
@@ -130,7 +130,7 @@ async def test_the_demo_runs_until_ctrl_c_and_its_second_start_knows_everybody(
 
 
 async def test_nothing_outlives_a_demo_that_was_killed(start: Callable[..., Any], data_dir: Path) -> None:
-    demo = await start("demo", "--free-ports")
+    demo = await start("demo", "--free-ports", "--no-walk")
     await read_until(demo, UP)
     assert len(left_over(data_dir)) >= 4
     demo.kill()

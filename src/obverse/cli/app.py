@@ -38,11 +38,12 @@ def serve() -> None:
 @app.command()
 def demo(
     free_ports: Annotated[bool, typer.Option(help="Any free ports but those in OBVERSE_*_PORT.")] = False,
+    walk: Annotated[bool, typer.Option(help="Walk the journeys first.")] = True,
 ) -> None:
     """Bring up platform and sandbox partners, walk the journeys, stay up until Ctrl-C."""
     from obverse.cli.demo import demo
 
-    run_quietly(lambda settings: demo(settings, free_ports=free_ports))
+    run_quietly(lambda settings: demo(settings, free_ports=free_ports, walk=walk))
 
 
 @app.command()

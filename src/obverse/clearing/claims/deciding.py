@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -25,6 +26,12 @@ from obverse.kit.database import Connection, Database
 from obverse.kit.errors import ObverseError, Unavailable
 from obverse.kit.events import Event
 from obverse.kit.ids import AuthorizationId, ClaimId, EventId, NewId, to_text
+
+Standing: TypeAlias = Mapping[str, ClaimRecord]
+"""Claims by the keys for which they stand, see `repository.find_standing`."""
+
+Turns: TypeAlias = dict[AuthorizationId, "asyncio.Task[Any]"]
+"""Who is at a payment: of what is under way at once, the claims of one payment keep their order."""
 
 
 async def match(
@@ -61,8 +68,15 @@ async def match(
     return records
 
 
+async def find_standing(database: Database, records: Sequence[ClaimRecord]) -> Standing:
+    """What was said before of the references of those that have a payment."""
+    matched = [record for record in records if record.outcome is Outcome.MATCHED]
+    async with database.connection() as conn:
+        return await repository.find_standing(conn, _keys(matched))
+
+
 async def carry_out(
-    database: Database, payments: ClaimedPayments, records: Sequence[ClaimRecord]
+    payments: ClaimedPayments, records: Sequence[ClaimRecord], standing: Standing, turns: Turns
 ) -> list[Verdict]:
     """Have every matched claim paid; the others keep what was said of them. Safe to repeat.
 
@@ -70,11 +84,8 @@ async def carry_out(
     into few commits, but those of one payment one after another: a refund may follow its capture. Raises
     `Unavailable` where the outcome is not known of one.
     """
-    matched = [record for record in records if record.outcome is Outcome.MATCHED]
-    async with database.connection() as conn:
-        standing = await repository.find_standing(conn, _keys(matched))
     said: dict[ClaimId, Verdict] = {}
-    asked: dict[AuthorizationId | None, list[ClaimRecord]] = defaultdict(list)
+    asked: dict[AuthorizationId, list[ClaimRecord]] = defaultdict(list)
     for record in records:
         earlier = standing.get(record.request_key or "")
         if record.outcome is not Outcome.MATCHED:
@@ -82,14 +93,34 @@ async def carry_out(
         elif earlier is not None and earlier.id != record.id and earlier.outcome is not Outcome.PAID:
             said[record.id] = rules.again(record, earlier, Verdict(Outcome.EXCEPTION))
         else:
+            assert record.authorization_id is not None, "what is matched has a payment"
             asked[record.authorization_id].append(record)
-    await asyncio.gather(*[_in_order(payments, of_payment, said) for of_payment in asked.values()])
+    before = {payment: turns[payment] for payment in asked if payment in turns}
+    this = asyncio.current_task()
+    assert this is not None, "a coroutine runs in a task"
+    turns |= dict.fromkeys(asked, this)
+    try:
+        await asyncio.gather(
+            *[
+                _in_turn(payments, before.get(payment), of_payment, said)
+                for payment, of_payment in asked.items()
+            ]
+        )
+    finally:
+        for payment in asked:
+            if turns.get(payment) is this:
+                del turns[payment]
     return [said[record.id] for record in records]
 
 
-async def _in_order(
-    payments: ClaimedPayments, records: Sequence[ClaimRecord], said: dict[ClaimId, Verdict]
+async def _in_turn(
+    payments: ClaimedPayments,
+    before: "asyncio.Task[Any] | None",
+    records: Sequence[ClaimRecord],
+    said: dict[ClaimId, Verdict],
 ) -> None:
+    if before is not None:
+        await asyncio.wait([before])
     for record in records:
         try:
             await pay(payments, record)

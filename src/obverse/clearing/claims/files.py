@@ -1,6 +1,6 @@
 """Claim files: taken in as they come, in bounded memory, and looked up again."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -21,17 +21,18 @@ from obverse.clearing.claims.model import (
     Road,
 )
 from obverse.clearing.claims.ports import ClaimedPayments
-from obverse.kit.ahead import ahead
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import Unavailable
 from obverse.kit.ids import ClaimFileId, ClaimId, MerchantId, NewId
+from obverse.kit.overlapping import overlapping
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
 from obverse.vault import Vault
 
-CHUNK: Final = 1_200
-"""Claims matched, or carried out, at once: a few of the engine's batches, so that one waits for none."""
+CHUNK: Final = 600
+"""Claims matched, or carried out, together."""
+_CHUNKS_AT_ONCE: Final = 2
 
 _SILENCE_MAX: Final = timedelta(minutes=1)
 """After this without a chunk a file that comes in is given up."""
@@ -78,8 +79,12 @@ class ClaimFiles:
 
     async def _receive(self, file: ClaimFile, pieces: AsyncIterable[bytes]) -> tuple[ClaimFile, bool]:
         reader = ClaimFileReader(file.merchant_id)
-        async with ahead(self._matched(file, _chunks(reader, pieces))) as matched:
-            async for records in matched:
+
+        async def match(lines: Sequence[Line]) -> Sequence[ClaimRecord]:
+            return await self._records(file, lines)
+
+        async with overlapping(_chunks(reader, pieces), match, _CHUNKS_AT_ONCE) as matched:
+            async for _, records in matched:
                 await self._keep(file, records)
         whole = replace(
             file,
@@ -113,12 +118,6 @@ class ClaimFiles:
             if not await repository.renew(conn, file.id, self._clock.now() + _SILENCE_MAX):
                 raise Unavailable("The file came in too slowly. Send it again.")
             await repository.insert(conn, records)
-
-    async def _matched(
-        self, file: ClaimFile, chunks: AsyncIterable[Sequence[Line]]
-    ) -> AsyncGenerator[Sequence[ClaimRecord], None]:
-        async for lines in chunks:
-            yield await self._records(file, lines)
 
     async def _records(self, file: ClaimFile, lines: Sequence[Line]) -> list[ClaimRecord]:
         now = self._clock.now()

@@ -1,8 +1,8 @@
 """What carries claim files out, also after whoever began it has died; and clears away what was not taken."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from obverse.clearing.claims import deciding, repository, rules
 from obverse.clearing.claims.errors import AnswerStands
@@ -10,17 +10,21 @@ from obverse.clearing.claims.files import CHUNK
 from obverse.clearing.claims.model import ClaimFile, ClaimRecord, FileState, Outcome, Verdict
 from obverse.clearing.claims.ports import ClaimedPayments
 from obverse.kit import events
-from obverse.kit.ahead import ahead
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import Unavailable
 from obverse.kit.events import Event
 from obverse.kit.ids import ClaimFileId, EventId, NewId, to_text
+from obverse.kit.overlapping import overlapping
 
 _LEASE: Final = timedelta(seconds=15)
 """After this without progress somebody else takes a file up."""
 _TRIES_MAX: Final = 5
+_CHUNKS_AT_ONCE: Final = 3
 _DELETED_AT_ONCE: Final = 5_000
+
+_Chunk: TypeAlias = tuple[Sequence[ClaimRecord], deciding.Standing]
+"""Lines, and what was said before of their references."""
 
 
 class FileWork:
@@ -28,8 +32,8 @@ class FileWork:
 
     Each chunk is carried out by the engine, which pays every reference once however often it is asked; then
     its outcomes, counts and news are stored in one commit together with the mark up to where the file is
-    done. So a kill at any point costs repeating a chunk or two, and nothing is paid, told or counted twice.
-    While one chunk is being stored the engine has the next one, and the one after that is being read.
+    done. So a kill at any point costs repeating some chunks, and nothing is paid, told or counted twice.
+    While one chunk is being stored the engine has the next ones.
     """
 
     def __init__(self, database: Database, payments: ClaimedPayments, *, clock: Clock, new_id: NewId) -> None:
@@ -60,29 +64,27 @@ class FileWork:
         if taken is None:
             return None
         file, done = taken
-        async with ahead(self._decided(file, done)) as decided:
-            async for lines, verdicts in decided:
+        turns: deciding.Turns = {}
+
+        async def carry_out(chunk: _Chunk) -> Sequence[Verdict]:
+            return await deciding.carry_out(self._payments, *chunk, turns)
+
+        async with overlapping(self._chunks(file, done), carry_out, _CHUNKS_AT_ONCE) as carried_out:
+            async for (lines, _), verdicts in carried_out:
                 if not await self._save(file, done, lines, verdicts):
                     return None
                 done = lines[-1].line or 0
                 progress(len(lines))
         return await self._finish(file)
 
-    async def _decided(
-        self, file: ClaimFile, done: int
-    ) -> AsyncGenerator[tuple[Sequence[ClaimRecord], Sequence[Verdict]], None]:
-        """Chunks of lines behind this one, in their order, each when the engine has carried it out."""
-        async with ahead(self._chunks(file, done)) as chunks:
-            async for lines in chunks:
-                yield lines, await deciding.carry_out(self._database, self._payments, lines)
-
-    async def _chunks(self, file: ClaimFile, done: int) -> AsyncGenerator[Sequence[ClaimRecord], None]:
+    async def _chunks(self, file: ClaimFile, done: int) -> AsyncIterator[_Chunk]:
+        """The lines behind this one, in the order of the file."""
         while True:
             async with self._database.connection() as conn:
                 lines = await repository.find_lines(conn, file.id, done, CHUNK)
             if not lines:
                 return
-            yield lines
+            yield lines, await deciding.find_standing(self._database, lines)
             done = lines[-1].line or 0
 
     async def _save(

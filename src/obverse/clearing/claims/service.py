@@ -61,7 +61,8 @@ class Claims:
         record = replace(record, terminal=batch.terminal, batch_no=batch.batch_no)
         if record.outcome is not Outcome.REFUSED and await self._is_too_late(batch, record):
             record = replace(record, outcome=Outcome.REFUSED, reason=Reason.BATCH_CLOSED, repeated=False)
-        (verdict,) = await deciding.carry_out(self._database, self._payments, [record])
+        standing = await deciding.find_standing(self._database, [record])
+        (verdict,) = await deciding.carry_out(self._payments, [record], standing, {})
         settled = await self._store(record, verdict, batch)
         return Verdict(settled.outcome, settled.reason, settled.repeated)
 
