@@ -180,7 +180,9 @@ class Receiver:
         more = True
         while more:
             part = await receive()
-            body += part.get("body", b"")
+            if part["type"] != "http.request":
+                return  # its sender was killed in the middle of it: nothing has arrived
+            body += part["body"]
             more = part.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         self.received.append(Received(headers, body))
