@@ -23,6 +23,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule, r
 from tests.factories.books import nothing_is_held_for_what_was_undone
 from tests.factories.cards import a_one_time_card
 from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine, an_engine_world
+from tests.factories.ledger import P0
 from tests.factories.wallet import a_member_with_credit_line, a_member_with_linked_card, build_house
 
 from obverse.authorization import Authorization, AuthorizationRequest, Engine, Status
@@ -32,7 +33,9 @@ from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import ObverseError
 from obverse.kit.ids import uuid7_source
+from obverse.kit.money import KRW
 from obverse.kit.secret import Secret
+from obverse.ledger import Ledger
 
 CREDIT = 5_000
 AMOUNTS = st.sampled_from([1, 999, 2_000, 4_999, 5_000, 5_001])
@@ -101,6 +104,7 @@ class Shop:
         new_id = uuid7_source(clock.now_ms, os.urandom)
         world = await an_engine_world(build_house(database, folder / "keys.json", clock, new_id, os.urandom))
         await world.engine.stop()
+        await Ledger(database).open_house([P0], KRW)  # provisional credits come out of one of them
         return cls(world)
 
     async def add_engine(self) -> None:
