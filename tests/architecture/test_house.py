@@ -30,7 +30,7 @@ BANNED = {
     r"\btime\.time\(": "take the time from kit.clock.Clock, which is passed in",
     r"\buuid4\(": "take ids from a NewId that is passed in",
     r"\brandom\.(random|randint|choice|randbytes|Random)\b": "take randomness as a parameter",
-    r"\bos\.urandom\(": "take randomness as a parameter; only bootstrap.py knows its source",
+    r"\bos\.urandom\(": "take randomness as a parameter; only bootstrap/ knows its source",
     r"\bfloat\(": "amounts are integers in minor units",
     r"\bround\(": "amounts are integers in minor units; say what happens to the rest",
     r"except Exception:\s*\n\s*pass": "handle it, or let it be seen",
