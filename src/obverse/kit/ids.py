@@ -43,6 +43,17 @@ ReconciliationRunId = NewType("ReconciliationRunId", UUID)
 ReplayId = NewType("ReplayId", UUID)
 SettlementId = NewType("SettlementId", UUID)
 StatementId = NewType("StatementId", UUID)
+CardBatchId = NewType("CardBatchId", UUID)
+ChargeId = NewType("ChargeId", UUID)
+CheckoutId = NewType("CheckoutId", UUID)
+FulfilmentId = NewType("FulfilmentId", UUID)
+LetterId = NewType("LetterId", UUID)
+MeterSessionId = NewType("MeterSessionId", UUID)
+OrderId = NewType("OrderId", UUID)
+PasskeyId = NewType("PasskeyId", UUID)
+PointsRuleId = NewType("PointsRuleId", UUID)
+ProgrammeId = NewType("ProgrammeId", UUID)
+SaleId = NewType("SaleId", UUID)
 PartitionId = NewType("PartitionId", int)
 
 IDS_STRAY: Final = timedelta(hours=1)
@@ -166,4 +177,15 @@ _KINDS: Final = {
     "run": "reconciliation run",
     "stl": "settlement",
     "stm": "statement",
+    "sale": "sale",
+    "prog": "programme",
+    "prule": "points rule",
+    "pkey": "passkey",
+    "ord": "order",
+    "mses": "metered session",
+    "let": "letter",
+    "ful": "fulfilment",
+    "chk": "checkout",
+    "chg": "charge",
+    "cbat": "card batch",
 }

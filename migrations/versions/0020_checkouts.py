@@ -1,0 +1,19 @@
+"""Matched orders at affiliated malls.
+
+Deploy: pre (nothing uses it yet).
+"""
+
+from obverse.kit.database.migrating import run_sql
+
+revision = "0020"
+down_revision = "0019"
+branch_labels = None
+depends_on = None
+
+SCHEMA = """
+select 1
+"""
+
+
+def upgrade() -> None:
+    run_sql(SCHEMA)

@@ -1,0 +1,19 @@
+"""Points that accrue with use.
+
+Deploy: pre (nothing uses it yet).
+"""
+
+from obverse.kit.database.migrating import run_sql
+
+revision = "0022"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+
+SCHEMA = """
+select 1
+"""
+
+
+def upgrade() -> None:
+    run_sql(SCHEMA)

@@ -1,0 +1,19 @@
+"""Consent to having one's purchases counted; what statements need.
+
+Deploy: pre (nothing uses it yet).
+"""
+
+from obverse.kit.database.migrating import run_sql
+
+revision = "0023"
+down_revision = "0022"
+branch_labels = None
+depends_on = None
+
+SCHEMA = """
+select 1
+"""
+
+
+def upgrade() -> None:
+    run_sql(SCHEMA)
