@@ -6,7 +6,7 @@ from itertools import count
 from uuid import UUID, uuid4
 
 from msgspec.structs import replace
-from tests.factories.ledger import NOON, P0, an_account
+from tests.factories.ledger import MONTHS_ON, NOON, P0, an_account
 
 from obverse.authorization.batch import Batch
 from obverse.authorization.commands import Authorize
@@ -44,6 +44,7 @@ def makers() -> Makers:
         random_bytes=lambda size: bytes(range(size)),
         new_network_ref=lambda: f"1120120000|{next(references):06d}|RRN",
         off_us_patience=timedelta(seconds=7),
+        months_on=MONTHS_ON,
     )
 
 

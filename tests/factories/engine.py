@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import count
 
 from tests.factories.cards import a_one_time_card
-from tests.factories.ledger import P0
+from tests.factories.ledger import MONTHS_ON, P0
 from tests.factories.merchants import a_merchant
 from tests.factories.wallet import BIN, House, a_member_with_credit_line, a_member_with_linked_card
 
@@ -120,7 +120,7 @@ def an_engine(
         house.vault,
         card_company,
         house.clock,
-        Makers(house.new_id, house.random_bytes, card_company.new_reference, timedelta(seconds=7)),
+        Makers(house.new_id, house.random_bytes, card_company.new_reference, timedelta(seconds=7), MONTHS_ON),
         EngineSettings(bin=BIN, partitions=partitions, patience_s=patience_s),
     )
 

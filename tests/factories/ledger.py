@@ -1,14 +1,16 @@
 """Accounts and transfers for tests."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from uuid import UUID, uuid4
 
+from obverse.kit.calendar import Calendar
 from obverse.kit.ids import AccountId, PartitionId, TransferId
 from obverse.kit.money import KRW, CurrencyCode
 from obverse.ledger import Account, AccountKind, Transfer, TransferKind
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 P0 = PartitionId(0)
+MONTHS_ON = Calendar("Asia/Seoul", time(), "KR").months_on
 
 
 def an_account(

@@ -15,7 +15,7 @@ from tests.factories.billing import billing_rooms
 from tests.factories.claims import ClaimRooms, claim_rooms
 from tests.factories.disputes import disputes_room
 from tests.factories.draws import FakeBank, a_treasury, draws_room
-from tests.factories.ledger import P0
+from tests.factories.ledger import MONTHS_ON, P0
 from tests.factories.members import PASSWORD
 from tests.factories.merchants import a_merchant, applications_room
 from tests.factories.presentments import presentments_room
@@ -42,6 +42,7 @@ from obverse.kit.money import KRW
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
+from obverse.letters import Letters
 from obverse.treasury import Desk, Treasury
 from obverse.wallet import CardDetails
 
@@ -183,7 +184,7 @@ async def open_rest_house(
     """Everything from the database to the door, started and stopped."""
     house = build_house(database, folder / "keys.json", clock, new_id, random_bytes)
     card_company = FakeCardCompany()
-    makers = Makers(new_id, random_bytes, card_company.new_reference, timedelta(seconds=7))
+    makers = Makers(new_id, random_bytes, card_company.new_reference, timedelta(seconds=7), MONTHS_ON)
     engine = Engine(database, house.vault, card_company, clock, makers, EngineSettings(bin=BIN))
     access = Access(database, house.vault, clock, new_id, random_bytes)
     health = FakeHealth()
@@ -221,6 +222,7 @@ async def open_rest_house(
             events=partial(_read_events, database),
             audit=partial(_read_audit, database),
             webhooks=webhooks.webhooks,
+            letters=Letters(database, house.vault, clock=clock, new_id=new_id),
             clock_control=FakeClockControl(clock),
             health=health,
             live=live,

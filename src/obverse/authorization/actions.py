@@ -5,13 +5,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from obverse.authorization import rules
+from obverse.authorization import rules, usage
 from obverse.authorization.commands import Capture, CloseDispute, Expire, OpenDispute, Refund, Release
 from obverse.authorization.draft import Draft
 from obverse.authorization.errors import (
     AlreadyCaptured,
     AuthorizationExpired,
     CaptureTooLarge,
+    LoadSpent,
     NotCapturable,
     NotDisputed,
     NothingToRelease,
@@ -19,7 +20,17 @@ from obverse.authorization.errors import (
     RefundTooLarge,
     ReleaseTooLarge,
 )
-from obverse.authorization.model import ActionKind, Authorization, Decline, Leg, LegStatus, Status
+from obverse.authorization.model import (
+    LOADS,
+    ActionKind,
+    Authorization,
+    Decline,
+    Leg,
+    LegStatus,
+    Purpose,
+    Status,
+)
+from obverse.cards.model import CardState
 from obverse.kit.errors import KeyReused
 
 UNDOABLE: Final = frozenset({Status.PROCESSING, Status.APPROVED, Status.EXPIRED})
@@ -98,7 +109,7 @@ class Actions(Draft):
         )
         card = self._card_of(revived)
         if card is not None:
-            rules.release(self._usage(card), -amount_minor)
+            usage.release(self._usage(card), -amount_minor)
         return self._captured(revived, parts, command.key, asked=asked)
 
     def _captured(
@@ -119,8 +130,9 @@ class Actions(Draft):
         captured = replace(authorization, captured_minor=authorization.captured_minor + sum(parts), legs=legs)
         card = self._card_of(captured)
         if card is not None and first:
-            rules.capture(self._usage(card), card.controls.spent_on)
-        action = self._note(captured, ActionKind.CAPTURE, parts, key, tell=True, asked=asked)
+            usage.capture(self._usage(card), card.controls.spent_on)
+        kind = ActionKind.LOAD if captured.purpose in LOADS else ActionKind.CAPTURE
+        action = self._note(captured, kind, parts, key, tell=True, asked=asked)
         return self._update(captured, news=news, action=action)
 
     # release -------------------------------------------------------------------------------------------
@@ -172,7 +184,7 @@ class Actions(Draft):
                 self._movements.void(authorization, leg, part)
         card = self._card_of(authorization)
         if card is not None:
-            rules.release(self._usage(card), sum(parts))
+            usage.release(self._usage(card), sum(parts))
         released = replace(
             authorization,
             released_minor=authorization.released_minor + sum(parts),
@@ -279,6 +291,7 @@ class Actions(Draft):
         """Undo a payment in whole: what is held is released, what was captured is taken back."""
         if authorization.status not in UNDOABLE:
             return authorization
+        self._check_load(authorization)
         self.asks.pop(authorization.id, None)
         told = self._card_companies_were_told(authorization)
         taken_back = [leg.refundable_minor for leg in authorization.legs]
@@ -297,10 +310,23 @@ class Actions(Draft):
         action = None
         if sum(taken_back):
             key = f"reversal:{authorization.id}"
-            action = self._note(undone, ActionKind.REVERSAL, taken_back, key, tell=told)
+            kind = ActionKind.LOAD_REVERSAL if undone.purpose in LOADS else ActionKind.REVERSAL
+            action = self._note(undone, kind, taken_back, key, tell=told)
             if not told:
                 self.withdrawn.add(authorization.id)
         return self._update(undone, news="authorization.reversed", action=action)
+
+    def _check_load(self, authorization: Authorization) -> None:
+        """Money that was paid in is taken back only while it is there (P4); a card that was sold is not good
+        any more. Raises `LoadSpent`."""
+        if authorization.purpose not in LOADS:
+            return
+        for leg in authorization.legs:
+            if (self.books.available_minor(leg.credit_account_id) or 0) < leg.refundable_minor:
+                raise LoadSpent
+        card = self._card_of(authorization)
+        if card is not None and authorization.purpose is Purpose.ACTIVATION:
+            self._usage(card).state = CardState.INACTIVE
 
     def _unless_taken(self, authorization: Authorization, key: str | None) -> Authorization:
         """The payment, if its undoing comes without a key or with a new one. Raises `KeyReused`.
@@ -342,8 +368,8 @@ class Actions(Draft):
 
     def _give_back(self, authorization: Authorization, amount_minor: int, *, was_approved: bool) -> None:
         card = self._card_of(authorization)
-        if card is not None:
-            rules.give_back(
+        if card is not None and authorization.purpose is Purpose.PURCHASE:
+            usage.give_back(
                 self._usage(card), amount_minor, card.controls.spent_on, was_approved=was_approved
             )
 
@@ -354,7 +380,8 @@ def _open(authorization: Authorization) -> list[int]:
 
 def _refundable(authorization: Authorization) -> int:
     left = authorization.refundable_minor
-    if authorization.status not in _GIVES_BACK or not left:
+    is_load = authorization.purpose in LOADS
+    if authorization.status not in _GIVES_BACK or not left or is_load:
         raise NotRefundable
     return left
 

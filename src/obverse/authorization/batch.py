@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from obverse.authorization import rules
+from obverse.authorization import proof, rules, usage
 from obverse.authorization.actions import UNDOABLE, Actions
 from obverse.authorization.commands import (
     AnswerAgain,
@@ -26,18 +26,23 @@ from obverse.authorization.commands import (
     Reverse,
     ReverseByKey,
 )
+from obverse.authorization.loads import authorize_load, load_leg
 from obverse.authorization.model import (
+    LOADS,
     Authorization,
+    AuthorizationRequest,
     Decision,
     Decline,
     Entry,
     Leg,
     LegPlan,
     LegStatus,
+    Purpose,
     Status,
 )
 from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
 from obverse.authorization.rules import KnownCard
+from obverse.cards.model import CardState
 from obverse.cards.rules import face_expiry
 from obverse.kit.errors import ObverseError
 from obverse.kit.money import Money
@@ -83,7 +88,7 @@ class Batch(Actions):
 
     def preview(self, command: Authorize) -> Decision:
         """What `decide` would say of this payment, with nothing noted and nothing moved (PF-9)."""
-        return rules.authorize(command.request, self._known_card(command), self.books, now=self.now)
+        return self._decision(command.request, self._known_card(command))
 
     # authorize -----------------------------------------------------------------------------------------
 
@@ -93,11 +98,41 @@ class Batch(Actions):
         if earlier is not None:
             return self._authorize_again(command, self._by_id[earlier])
         known = self._known_card(command)
-        decision = rules.authorize(request, known, self.books, now=self.now)
+        decision = self._decision(request, known)
+        if known is not None:
+            proof.count_pin(known.usage, known.pin)
+        if known is not None and decision.decline is None and request.purpose in LOADS:
+            decision = self._with_lot(request, known)
+        return self._open(command, known, decision)
+
+    def _decision(self, request: AuthorizationRequest, known: KnownCard | None) -> Decision:
+        decide = authorize_load if request.purpose in LOADS else rules.authorize
+        return decide(request, known, self.books, now=self.now)
+
+    def _with_lot(self, request: AuthorizationRequest, known: KnownCard) -> Decision:
+        """An approved load with its one leg, and the lot for it."""
+        leg, lot = load_leg(request, known, months_on=self.makers.months_on, now=self.now)
+        self._open_lot(lot)
+        if request.purpose is Purpose.ACTIVATION:
+            known.usage.state = CardState.ACTIVE
+        return Decision(rules.NO_FAILURE, None, [leg])
+
+    def _approval_code(self, request: AuthorizationRequest) -> str:
+        """A fresh one, or theirs who have decided for us: the merchant knows no other."""
+        return request.approval_code or self.makers.approval_code()
+
+    def _open(self, command: Authorize, known: KnownCard | None, decision: Decision) -> Authorization:
+        """Store the decision, and move what it says."""
+        request = command.request
         approved = decision.decline is None
+        amount = rules.approved_amount(request, decision)
         waits = approved and any(rules.is_off_us(plan.kind) for plan in decision.legs)
-        if known is not None and approved:
-            rules.spend(known.usage, request.amount.amount_minor, known.card.controls.spent_on)
+        if known is not None and approved and request.purpose is Purpose.PURCHASE:
+            usage.spend(known.usage, amount.amount_minor, known.card.controls.spent_on)
+        legs = [
+            self._open_leg(command, position, plan, waits=waits)
+            for position, plan in enumerate(decision.legs)
+        ]
         authorization = Authorization(
             partition_id=self.partition_id,
             id=command.id,
@@ -106,21 +141,22 @@ class Batch(Actions):
             status=Status.PROCESSING if waits else Status.APPROVED if approved else Status.DECLINED,
             decline=decision.decline,
             failed_rules=decision.failed_rules,
-            approval_code=self.makers.approval_code() if approved and not waits else None,
+            approval_code=self._approval_code(request) if approved and not waits else None,
             card_id=known.card.id if known is not None else None,
             merchant_id=request.merchant.id if request.merchant is not None else None,
             terminal=request.terminal,
             entry=request.entry,
             category=request.merchant.category if request.merchant is not None else None,
-            amount=request.amount,
+            amount=amount,
             captured_minor=0,
             captured_at_once=request.capture,
             deadline_at=self.now + self.makers.off_us_patience if waits else None,
             created_at=self.now,
-            legs=[
-                self._open_leg(command, position, plan, waits=waits)
-                for position, plan in enumerate(decision.legs)
-            ],
+            legs=legs,
+            purpose=request.purpose,
+            requested_minor=request.amount.amount_minor if amount != request.amount else None,
+            balance_minor=rules.balance_minor(known, self.books) if approved and known is not None else None,
+            reported=request.reported,
         )
         self._add(authorization)
         if waits:
@@ -153,13 +189,17 @@ class Batch(Actions):
         card = next((self._cards[h] for h in command.number_hashes if h in self._cards), None)
         if card is None:
             return None
-        request = command.request
-        cvv_fits = command.cvv_ok if command.cvv_ok is not None else not rules.needs_cvv(request.entry)
+        left = self._usage(card)
+        pin = proof.pin_check(card, left, command.pin_hash)
+        face = face_expiry(card.created_at)
         return KnownCard(
             card,
-            self._usage(card),
-            details_match=cvv_fits and request.expiry == face_expiry(card.created_at),
+            left,
+            details_match=proof.details_match(command.request, face, command.cvv_ok, pin),
             sources=[self._sources[id_] for id_ in card.funding if id_ in self._sources],
+            pin=pin,
+            lots=self._lots,
+            programme=self._programmes.get(card.programme_id) if card.programme_id is not None else None,
         )
 
     def _open_leg(self, command: Authorize, position: int, plan: LegPlan, *, waits: bool) -> Leg:

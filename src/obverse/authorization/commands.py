@@ -15,7 +15,8 @@ class Authorize(msgspec.Struct, frozen=True):
     """Decide a payment. `id` is given before, so that a batch tried twice recognises its own work.
 
     `number_hashes` are the number's keyed hashes under every live key; `cvv_ok` is None where no CVV came.
-    `fingerprint` is a keyed hash of all that a repeat must have in common.
+    `fingerprint` is a keyed hash of all that a repeat must have in common. `pin_hash` is None where no PIN
+    came.
     """
 
     id: AuthorizationId
@@ -23,6 +24,7 @@ class Authorize(msgspec.Struct, frozen=True):
     number_hashes: Sequence[bytes]
     cvv_ok: bool | None
     fingerprint: bytes
+    pin_hash: bytes | None = None
 
 
 class Conclude(msgspec.Struct, frozen=True):

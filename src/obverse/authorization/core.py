@@ -129,11 +129,12 @@ class Core:
         """One batch: load, decide, save, commit."""
         while True:
             async with self._database.transaction() as conn:
-                loaded = await load(conn, partition_id, commands)
+                now = self._clock.now()
+                loaded = await load(conn, partition_id, commands, now)
                 # A card may be missing because its hash has moved to a key this process has not read.
                 keys_are_old = missed(loaded, commands) and self._vault.reload_if_changed()
                 if not keys_are_old:
-                    batch = Batch(partition_id, loaded, now=self._clock.now(), makers=self._makers)
+                    batch = Batch(partition_id, loaded, now=now, makers=self._makers)
                     results = [batch.decide(command) for command in commands]
                     await save(conn, batch)
             if not keys_are_old:

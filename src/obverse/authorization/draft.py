@@ -9,12 +9,13 @@ from obverse.authorization.inputs import Loaded, Makers
 from obverse.authorization.model import Action, ActionKind, Authorization
 from obverse.authorization.movements import Movements
 from obverse.authorization.ports import LegRequest
-from obverse.authorization.rules import CardUsage
+from obverse.authorization.usage import CardUsage
 from obverse.cards.model import Card, CardUse
 from obverse.kit.errors import InvalidRequest, KeyReused, NotFound
 from obverse.kit.ids import ActionId, AuthorizationId, CardId, PartitionId
 from obverse.kit.money import Money
 from obverse.ledger.rules import Books
+from obverse.wallet.model import Lot
 
 
 class Draft:
@@ -43,6 +44,10 @@ class Draft:
         self._cards = loaded.cards
         self._cards_by_id = {card.id: card for card in loaded.cards.values()}
         self._sources = loaded.sources
+        self._lots = {source_id: list(lots) for source_id, lots in loaded.lots.items()}
+        self._programmes = loaded.programmes
+        self.opened_lots: list[Lot] = []
+        """Lots that loads of this batch put money into, to be opened where they are not."""
         self._usages: dict[CardId, CardUsage] = {}
         self._by_id = {a.id: a for a in loaded.authorizations}
         self._by_key = {a.request_key: a.id for a in self._by_id.values()}
@@ -56,11 +61,19 @@ class Draft:
     def card_uses(self) -> list[CardUse]:
         """What is left of every card whose counters a decision changed."""
         return [
-            CardUse(id_, usage.uses_left, usage.spent_minor)
+            CardUse(id_, usage.uses_left, usage.spent_minor, usage.pin_failures, usage.state)
             for id_, usage in self._usages.items()
-            if (usage.uses_left, usage.spent_minor)
-            != (self._cards_by_id[id_].uses_left, self._cards_by_id[id_].spent_minor)
+            if usage != CardUsage.of(self._cards_by_id[id_])
         ]
+
+    def _open_lot(self, lot: Lot) -> None:
+        """See to it that money can go into this lot, and be spent from it by who comes next."""
+        self.opened_lots.append(lot)
+        self.books.open(lot.account_id)
+        lots = self._lots.setdefault(lot.source_id, [])
+        if all(lot.account_id != known.account_id for known in lots):
+            lots.append(lot)
+            lots.sort(key=lambda known: (known.expires_at, known.account_id))
 
     def _get(self, payment: Payment | None) -> Authorization:
         if isinstance(payment, ByKey):
@@ -85,7 +98,7 @@ class Draft:
     def _usage(self, card: Card) -> CardUsage:
         usage = self._usages.get(card.id)
         if usage is None:
-            usage = self._usages[card.id] = CardUsage(card.uses_left, card.spent_minor)
+            usage = self._usages[card.id] = CardUsage.of(card)
         return usage
 
     def _add(self, authorization: Authorization) -> Authorization:

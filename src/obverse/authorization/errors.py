@@ -84,6 +84,15 @@ class RefundTooLarge(ObverseError):
         super().__init__("The amount is more than is left to refund.")
 
 
+class LoadSpent(ObverseError):
+    """What was paid into a card is spent, at least in part, so paying it in cannot be undone."""
+
+    code = "load_spent"
+
+    def __init__(self) -> None:
+        super().__init__("The money has been spent since. Settle this with the holder, or write it off.")
+
+
 class NotDisputed(ObverseError):
     """No dispute about that amount of this payment is open."""
 

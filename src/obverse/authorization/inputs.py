@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from obverse.authorization.loads import MonthsOn
 from obverse.authorization.model import Action, Authorization
 from obverse.cards.model import Card
-from obverse.kit.ids import AuthorizationId, NewId, SourceId
+from obverse.kit.ids import AuthorizationId, NewId, ProgrammeId, SourceId
 from obverse.ledger.model import Account
-from obverse.wallet.model import Source
+from obverse.programmes.model import Programme
+from obverse.wallet.model import Lot, Source
 
 _APPROVAL_CODE_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
@@ -23,6 +25,8 @@ class Makers:
     new_network_ref: Callable[[], str]
     off_us_patience: timedelta
     """How long after its opening a payment may wait for card companies before recovery closes it."""
+    months_on: MonthsOn
+    """When money that is paid in at a till ends, on the programme's calendar."""
 
     def approval_code(self) -> str:
         """Six letters and digits without those that are mistaken for one another (ISO 8583 DE 38)."""
@@ -36,6 +40,10 @@ class Loaded:
     cards: Mapping[bytes, Card] = field(default_factory=dict)
     """By number hash."""
     sources: Mapping[SourceId, Source] = field(default_factory=dict)
+    lots: Mapping[SourceId, Sequence[Lot]] = field(default_factory=dict)
+    """What balances among the sources are made of, in the order in which they are spent."""
+    programmes: Mapping[ProgrammeId, Programme] = field(default_factory=dict)
+    """Of cards that money is to be paid into."""
     accounts: Sequence[Account] = ()
     authorizations: Iterable[Authorization] = ()
     actions: Iterable[Action] = ()

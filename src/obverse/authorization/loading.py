@@ -4,7 +4,8 @@ Authorizations, then cards, then accounts, each in id order: whatever two batche
 other and never both. Earlier answers are looked up after the locks, so that no twin slips by.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from obverse.authorization import repository
@@ -21,18 +22,23 @@ from obverse.authorization.commands import (
     ReverseByKey,
 )
 from obverse.authorization.inputs import Loaded
-from obverse.authorization.model import Authorization
+from obverse.authorization.model import LOADS, Authorization
 from obverse.cards import repository as cards
+from obverse.cards.model import Card
 from obverse.kit.database import Connection
-from obverse.kit.ids import AccountId, AuthorizationId, PartitionId
+from obverse.kit.ids import AccountId, AuthorizationId, PartitionId, ProgrammeId, SourceId
 from obverse.ledger import repository as ledger
+from obverse.programmes import repository as programmes
+from obverse.programmes.model import Programme
 from obverse.wallet import repository as wallet
-from obverse.wallet.model import Source
+from obverse.wallet.model import STORED, Lot, Source
 
 _KEYED: Final = (Capture, Release, Refund, OpenDispute, CloseDispute, Reverse)
 
 
-async def load(conn: Connection, partition_id: PartitionId, commands: Sequence[Command]) -> Loaded:
+async def load(
+    conn: Connection, partition_id: PartitionId, commands: Sequence[Command], now: datetime
+) -> Loaded:
     """Lock and read everything these commands touch."""
     payments = [c for c in commands if isinstance(c, Authorize)]
     touched = await _lock_authorizations(conn, partition_id, commands)
@@ -47,13 +53,16 @@ async def load(conn: Connection, partition_id: PartitionId, commands: Sequence[C
         if payments and cards_found
         else {}
     )
-    accounts = await ledger.lock_accounts(conn, partition_id, _account_ids(sources.values(), touched))
+    lots = await _load_lots(conn, sources.values(), now)
+    accounts = await ledger.lock_accounts(conn, partition_id, _account_ids(sources.values(), lots, touched))
     earlier = await repository.find_by_key(conn, partition_id, [c.request.request_key for c in payments])
     keys = [c.key for c in commands if isinstance(c, _KEYED) and c.key is not None]
     undone = [a.id for a in touched if a.captured_minor] if _undoes(commands) else []
     return Loaded(
         cards={card.number_hash: card for card in cards_found},
         sources=sources,
+        lots=lots,
+        programmes=await _load_programmes(conn, payments, cards_found),
         accounts=accounts,
         authorizations=[*earlier, *touched],
         actions=await repository.find_actions(conn, partition_id, keys) if keys else (),
@@ -61,12 +70,21 @@ async def load(conn: Connection, partition_id: PartitionId, commands: Sequence[C
     )
 
 
-async def load_for_dry_run(conn: Connection, partition_id: PartitionId, command: Authorize) -> Loaded:
+async def load_for_dry_run(
+    conn: Connection, partition_id: PartitionId, command: Authorize, now: datetime
+) -> Loaded:
     """Read what one payment would touch, without a lock."""
     cards_found = await cards.find(conn, partition_id, command.number_hashes, [])
     sources = await wallet.load_sources(conn, {id_ for card in cards_found for id_ in card.funding})
-    accounts = await ledger.find_accounts(conn, partition_id, _account_ids(sources.values(), ()))
-    return Loaded(cards={card.number_hash: card for card in cards_found}, sources=sources, accounts=accounts)
+    lots = await _load_lots(conn, sources.values(), now)
+    accounts = await ledger.find_accounts(conn, partition_id, _account_ids(sources.values(), lots, ()))
+    return Loaded(
+        cards={card.number_hash: card for card in cards_found},
+        sources=sources,
+        lots=lots,
+        programmes=await _load_programmes(conn, [command], cards_found),
+        accounts=accounts,
+    )
 
 
 def missed(loaded: Loaded, commands: Iterable[Command]) -> bool:
@@ -101,9 +119,29 @@ def _undoes(commands: Iterable[Command]) -> bool:
     return any(isinstance(c, Reverse | ReverseByKey | Release) for c in commands)
 
 
-def _account_ids(sources: Iterable[Source], touched: Iterable[Authorization]) -> list[AccountId]:
+async def _load_lots(
+    conn: Connection, sources: Iterable[Source], now: datetime
+) -> Mapping[SourceId, Sequence[Lot]]:
+    stored = [source.id for source in sources if source.kind in STORED]
+    return await wallet.load_lots(conn, stored, now) if stored else {}
+
+
+async def _load_programmes(
+    conn: Connection, payments: Sequence[Authorize], cards_found: Sequence[Card]
+) -> Mapping[ProgrammeId, Programme]:
+    if not any(command.request.purpose in LOADS for command in payments):
+        return {}
+    return await programmes.load(conn, {c.programme_id for c in cards_found if c.programme_id is not None})
+
+
+def _account_ids(
+    sources: Iterable[Source],
+    lots: Mapping[SourceId, Sequence[Lot]],
+    touched: Iterable[Authorization],
+) -> list[AccountId]:
     legs = [leg for authorization in touched for leg in authorization.legs]
-    ids = {source.account_id for source in sources}
+    ids = {source.account_id for source in sources if source.account_id is not None}
+    ids.update(lot.account_id for of_source in lots.values() for lot in of_source)
     ids.update(leg.debit_account_id for leg in legs)
     ids.update(leg.credit_account_id for leg in legs)
     return sorted(ids)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import IntFlag, StrEnum
+from typing import Final
 
 import msgspec
 
@@ -31,6 +32,24 @@ class Entry(StrEnum):
     SWIPE = "swipe"
     BARCODE = "barcode"
     TYPED = "typed"
+    METERED = "metered"
+    """By a session that charges while it runs (PP-7)."""
+
+
+class Purpose(StrEnum):
+    """What a request wants of a card."""
+
+    PURCHASE = "purchase"
+    LOAD = "load"
+    """Pay money in: cash that an agent has taken at its till (WA-6)."""
+    ACTIVATION = "activation"
+    """Sell an agent's card: pay its face value in, and make it good (PP-4)."""
+    INQUIRY = "inquiry"
+    """Ask what the card still holds; nothing is moved."""
+
+
+LOADS: Final = frozenset({Purpose.LOAD, Purpose.ACTIVATION})
+"""What pays money in."""
 
 
 class Rule(IntFlag):
@@ -54,6 +73,16 @@ class Rule(IntFlag):
     FUNDING_ACTIVE = 2048
     FUNDS = 4096
     STAND_IN_ACCEPTED = 8192
+    PIN = 16384
+    SERVICE = 32768
+    STORED_VALUE = 65536
+    """Stored value must not buy stored value (PP-8)."""
+    AGENT = 131072
+    """Only an agent sells cards and takes cash for them."""
+    CHARGEABLE = 262144
+    CHARGE_UNIT = 524288
+    CEILING = 1048576
+    ACTIVATABLE = 2097152
 
 
 class Decline(StrEnum):
@@ -80,6 +109,16 @@ class Decline(StrEnum):
     CARD_COMPANY_UNAVAILABLE = "card_company_unavailable"
     CARD_COMPANY_LATE = "card_company_late"
     NOT_ACCEPTED_HERE = "not_accepted_here"
+    CARD_INACTIVE = "card_inactive"
+    WRONG_PIN = "wrong_pin"
+    PIN_LOCKED = "pin_locked"
+    WRONG_SERVICE = "wrong_service"
+    STORED_VALUE_NOT_ALLOWED = "stored_value_not_allowed"
+    NOT_AN_AGENT = "not_an_agent"
+    NOT_CHARGEABLE = "not_chargeable"
+    CHARGE_UNIT = "charge_unit"
+    BALANCE_CEILING = "balance_ceiling"
+    NOT_ACTIVATABLE = "not_activatable"
     REVERSED = "reversed"
     """A reversal came first, or has undone the payment since."""
     KEY_REUSED = "key_reused"
@@ -110,6 +149,9 @@ class ActionKind(StrEnum):
     """Lost by the merchant, who pays."""
     DISPUTE_WON = "dispute_won"
     """Won by the merchant: the member pays after all."""
+    LOAD = "load"
+    """Money that a merchant has taken for the programme, and owes it."""
+    LOAD_REVERSAL = "load_reversal"
 
 
 class LegStatus(StrEnum):
@@ -132,6 +174,9 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     key holder, route and Idempotency-Key), so that a repeat finds the first answer. `expiry` is YYMM.
     `capture` asks for the money at once (ISO 8583 0200) instead of holding it.
     `merchant` is None where the door knows no such merchant.
+    `partial` takes less where the balance is short. `holder_matches` says whether a filled form names the
+    card's holder (WA-8); None where there was none. `reported` tells of a decision that was made elsewhere
+    on our behalf (WA-9): what is there is taken whatever the rules say, under their `approval_code`.
     """
 
     request_key: str
@@ -143,6 +188,12 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     terminal: str | None
     entry: Entry
     capture: bool = False
+    pin: Secret | None = None
+    partial: bool = False
+    purpose: Purpose = Purpose.PURCHASE
+    holder_matches: bool | None = None
+    reported: bool = False
+    approval_code: str | None = None
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -209,6 +260,12 @@ class Authorization(msgspec.Struct, frozen=True):
     disputed_minor: int = 0
     expired_minor: int = 0
     """What of the released part time has released, and not its merchant."""
+    purpose: Purpose = Purpose.PURCHASE
+    requested_minor: int | None = None
+    """What was asked for, where less was approved."""
+    balance_minor: int | None = None
+    """What the card had left when this was decided; None where nothing is stored on it."""
+    reported: bool = False
 
     @property
     def open_minor(self) -> int:

@@ -1,7 +1,6 @@
 """Every decision about a payment. Pure: state and request in, decision out; no I/O, no clock, no chance."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,42 +11,48 @@ from obverse.authorization.model import (
     AuthorizationRequest,
     Decision,
     Decline,
-    Entry,
     Leg,
     LegPlan,
     LegStatus,
+    Purpose,
     Rule,
 )
 from obverse.authorization.ports import LegAnswer, LegOutcome
-from obverse.cards.model import Card, CardState, SpentOn
+from obverse.authorization.proof import PinCheck
+from obverse.authorization.usage import CardUsage
+from obverse.cards.model import Card, CardState
+from obverse.cards.rules import service_of
+from obverse.kit.ids import AccountId, SourceId
+from obverse.kit.money import Money
 from obverse.ledger.rules import Books
 from obverse.merchants.model import Merchant, MerchantState
-from obverse.wallet.model import Source, SourceKind, SourceState
+from obverse.programmes.model import Programme
+from obverse.wallet.model import STORED, Lot, Source, SourceKind, SourceState
 
 NO_FAILURE: Final = Rule(0)
 
-ENTRIES_WITHOUT_CARD_PRESENT: Final = frozenset({Entry.ONLINE, Entry.TYPED})
-"""Whoever only knows a number could have guessed it, so these must bring the CVV as well."""
+SELLS_STORED_VALUE: Final = "6540"
+"""ISO 18245: where stored value is bought and charged."""
 
-
-@dataclass(slots=True)
-class CardUsage:
-    """What one batch has left of a card so far; changed as the batch decides payment after payment."""
-
-    uses_left: int
-    spent_minor: int
+ORDER: Final = tuple(sorted(Rule, key=lambda rule: (rule is not Rule.PIN and rule > Rule.CARD_DETAILS, rule)))
+"""The rules as they are asked; the first that fails names the decline. The PIN comes with the details."""
 
 
 class KnownCard(msgspec.Struct, frozen=True):
     """A card the request named, with what stands behind it.
 
-    `details_match` says whether expiry and CVV, as far as they came, are the card's own.
+    `details_match` says whether expiry, CVV and the holder's data, as far as they came, are the card's own.
+    `lots` are what balances among the sources are made of, in the order in which they are spent.
     """
 
     card: Card
     usage: CardUsage
     details_match: bool
     sources: Sequence[Source]
+    pin: PinCheck = PinCheck.NOT_GIVEN
+    lots: Mapping[SourceId, Sequence[Lot]] = msgspec.field(default_factory=dict)
+    programme: Programme | None = None
+    """Its terms, where money is to be paid in."""
 
 
 def authorize(
@@ -71,21 +76,31 @@ def authorize(
         failed |= Rule.MERCHANT_ACTIVE
     if known is None:
         failed |= Rule.KNOWN_CARD
-        return Decision(failed, _decline(failed, None))
-    if not known.details_match:
+    elif not known.details_match:
         failed |= Rule.CARD_DETAILS
-        return Decision(failed, _decline(failed, known.card))
-    failed |= _card_failures(request, known.card, known.usage, now)
-    if request.merchant is not None and known.card.kind not in request.merchant.accepts:
-        failed |= Rule.STAND_IN_ACCEPTED
-    legs, funding_failed = _split(request, known.sources, books)
-    failed |= funding_failed
-    return Decision(failed, _decline(failed, known.card), () if failed else legs)
+    elif known.pin in _PIN_FAILS:
+        failed |= Rule.PIN
+    else:
+        return _decide(request, known, books, failed, now)
+    return Decision(failed, decline_of(failed, known))
 
 
-def needs_cvv(entry: Entry) -> bool:
-    """Whether a request by this way of entry must carry the CVV."""
-    return entry in ENTRIES_WITHOUT_CARD_PRESENT
+def _decide(
+    request: AuthorizationRequest, known: KnownCard, books: Books, failed: Rule, now: datetime
+) -> Decision:
+    """Ask the rest, now that whoever asks has shown that the card is in hand."""
+    legs: Sequence[LegPlan] = ()
+    if request.purpose is Purpose.INQUIRY:
+        failed |= standing_failures(known, now)
+    elif request.reported:
+        legs, funding_failed = _split(request, known, books)
+        failed |= funding_failed
+    else:
+        failed |= _card_failures(request, known.card, known.usage, now)
+        failed |= _merchant_failures(request, known)
+        legs, funding_failed = _split(request, known, books)
+        failed |= funding_failed
+    return Decision(failed, decline_of(failed, known), () if failed else legs)
 
 
 def _card_failures(request: AuthorizationRequest, card: Card, usage: CardUsage, now: datetime) -> Rule:
@@ -93,7 +108,7 @@ def _card_failures(request: AuthorizationRequest, card: Card, usage: CardUsage, 
     controls = card.controls
     merchant: Merchant | None = request.merchant
     failed = NO_FAILURE
-    if card.state is not CardState.ACTIVE:
+    if usage.state is not CardState.ACTIVE:
         failed |= Rule.CARD_STATE
     if card.expires_at <= now:
         failed |= Rule.EXPIRY
@@ -112,34 +127,106 @@ def _card_failures(request: AuthorizationRequest, card: Card, usage: CardUsage, 
     return failed
 
 
-def _split(
-    request: AuthorizationRequest, sources: Sequence[Source], books: Books
-) -> tuple[Sequence[LegPlan], Rule]:
-    """Let each active source in its order pay what it can of the rest; a linked card takes all of it."""
-    active = [s for s in sources if s.state is SourceState.ACTIVE and s.currency == request.amount.currency]
-    if not active:
+def standing_failures(known: KnownCard, now: datetime) -> Rule:
+    """Whether the card is good at all, whatever is wanted of it."""
+    failed = NO_FAILURE
+    if known.usage.state is not CardState.ACTIVE:
+        failed |= Rule.CARD_STATE
+    if known.card.expires_at <= now:
+        failed |= Rule.EXPIRY
+    return failed
+
+
+def _merchant_failures(request: AuthorizationRequest, known: KnownCard) -> Rule:
+    """What merchant and card have agreed on: the kind of card, its services and shops (PP-5, PP-8, PP-15)."""
+    failed = NO_FAILURE
+    merchant, card = request.merchant, known.card
+    if merchant is None:
+        return failed
+    if card.kind not in merchant.accepts:
+        failed |= Rule.STAND_IN_ACCEPTED
+    controls = card.controls
+    if controls.merchants is not None and merchant.id not in controls.merchants:
+        failed |= Rule.MERCHANT_LOCK
+    if controls.services is not None and service_of(merchant.category) not in controls.services:
+        failed |= Rule.SERVICE
+    if merchant.category == SELLS_STORED_VALUE and any(s.kind in STORED for s in known.sources):
+        failed |= Rule.STORED_VALUE
+    return failed
+
+
+def pockets(known: KnownCard) -> Iterator[tuple[Source, AccountId]]:
+    """The accounts that pay, in their order: one for each active source, but every lot of a balance."""
+    for source in known.sources:
+        if source.state is not SourceState.ACTIVE:
+            continue
+        if source.kind in STORED:
+            for lot in known.lots.get(source.id, ()):
+                yield source, lot.account_id
+        elif source.account_id is not None:
+            yield source, source.account_id
+
+
+def approved_amount(request: AuthorizationRequest, decision: Decision) -> Money:
+    """What is paid: what was asked for, or what there is where less will do."""
+    if not request.partial or not decision.legs:
+        return request.amount
+    return Money(sum(leg.amount_minor for leg in decision.legs), request.amount.currency)
+
+
+def balance_minor(known: KnownCard, books: Books) -> int | None:
+    """What is stored on the card and can be spent; None where nothing ever is."""
+    if not any(source.kind in STORED for source in known.sources):
+        return None
+    stored = [account for source, account in pockets(known) if source.kind in STORED]
+    return sum(books.available_minor(account) or 0 for account in stored)
+
+
+def _split(request: AuthorizationRequest, known: KnownCard, books: Books) -> tuple[Sequence[LegPlan], Rule]:
+    """Let each active source in its order pay what it can of the rest; a linked card takes all of it.
+
+    Where the request says that less will do, what there is is enough.
+    """
+    currency = request.amount.currency
+    if not any(s.state is SourceState.ACTIVE and s.currency == currency for s in known.sources):
         return (), Rule.FUNDING_ACTIVE
     if request.merchant is None:
         return (), NO_FAILURE
     rest = request.amount.amount_minor
     legs: list[LegPlan] = []
-    for source in active:
-        available = books.available_minor(source.account_id)
+    for source, account_id in pockets(known):
+        if source.currency != currency:
+            continue
+        available = books.available_minor(account_id)
         part = rest if available is None else min(rest, available)
         if part > 0:
-            legs.append(LegPlan(source.id, source.kind, part, source.account_id, request.merchant.account_id))
+            legs.append(LegPlan(source.id, source.kind, part, account_id, request.merchant.account_id))
             rest -= part
-    return legs, Rule.FUNDS if rest > 0 else NO_FAILURE
+    enough = rest <= 0 or (request.partial and bool(legs))
+    return legs, NO_FAILURE if enough else Rule.FUNDS
 
 
-def _decline(failed: Rule, card: Card | None) -> Decline | None:
+def decline_of(failed: Rule, known: KnownCard | None) -> Decline | None:
+    """The decline that the first failed rule gives its name to."""
     if not failed:
         return None
-    first = Rule(failed & -failed)
+    first = next(rule for rule in ORDER if rule in failed)
     if first is Rule.CARD_STATE:
-        assert card is not None
-        return Decline.CARD_SUSPENDED if card.state is CardState.SUSPENDED else Decline.CARD_CLOSED
+        assert known is not None
+        return _OF_STATE[known.usage.state]
+    if first is Rule.PIN:
+        assert known is not None
+        return Decline.PIN_LOCKED if known.pin is PinCheck.LOCKED else Decline.WRONG_PIN
     return _DECLINE_OF[first]
+
+
+_PIN_FAILS: Final = frozenset({PinCheck.WRONG, PinCheck.LOCKED})
+
+_OF_STATE: Final[Mapping[CardState, Decline]] = {
+    CardState.INACTIVE: Decline.CARD_INACTIVE,
+    CardState.SUSPENDED: Decline.CARD_SUSPENDED,
+    CardState.CLOSED: Decline.CARD_CLOSED,
+}
 
 
 _DECLINE_OF: Final[Mapping[Rule, Decline]] = {
@@ -156,26 +243,14 @@ _DECLINE_OF: Final[Mapping[Rule, Decline]] = {
     Rule.FUNDING_ACTIVE: Decline.FUNDING_INACTIVE,
     Rule.FUNDS: Decline.INSUFFICIENT_FUNDS,
     Rule.STAND_IN_ACCEPTED: Decline.NOT_ACCEPTED_HERE,
+    Rule.SERVICE: Decline.WRONG_SERVICE,
+    Rule.STORED_VALUE: Decline.STORED_VALUE_NOT_ALLOWED,
+    Rule.AGENT: Decline.NOT_AN_AGENT,
+    Rule.CHARGEABLE: Decline.NOT_CHARGEABLE,
+    Rule.CHARGE_UNIT: Decline.CHARGE_UNIT,
+    Rule.CEILING: Decline.BALANCE_CEILING,
+    Rule.ACTIVATABLE: Decline.NOT_ACTIVATABLE,
 }
-
-
-def spend(usage: CardUsage, amount_minor: int, spent_on: SpentOn) -> None:
-    """Count a payment, approved or still waiting, against its card; zero-amount checks are free (PF-8)."""
-    if amount_minor == 0:
-        return
-    usage.spent_minor += amount_minor
-    if spent_on is SpentOn.APPROVAL:
-        usage.uses_left -= 1
-
-
-def give_back(usage: CardUsage, amount_minor: int, spent_on: SpentOn, *, was_approved: bool) -> None:
-    """Undo `spend`. The amount comes back either way; the use only where there never was an approval,
-    so that a number that was once approved stays spent after a reversal (OT-14, P1)."""
-    if amount_minor == 0:
-        return
-    usage.spent_minor -= amount_minor
-    if spent_on is SpentOn.APPROVAL and not was_approved:
-        usage.uses_left += 1
 
 
 def conclude(legs: Sequence[Leg], answers: Mapping[int, LegAnswer]) -> Decline | None:
@@ -230,17 +305,6 @@ def was_answered(authorization: Authorization, in_doubt_since: datetime | None) 
 def is_off_us(kind: SourceKind) -> bool:
     """Whether somebody outside has to be asked for this kind of source."""
     return kind is SourceKind.LINKED_CARD
-
-
-def release(usage: CardUsage, released_minor: int) -> None:
-    """Count a release against the card: what was not captured may be spent again."""
-    usage.spent_minor -= released_minor
-
-
-def capture(usage: CardUsage, spent_on: SpentOn) -> None:
-    """Count a payment's first capture: a card that is spent on capture loses a use (PF-8)."""
-    if spent_on is SpentOn.CAPTURE and usage.uses_left > 0:
-        usage.uses_left -= 1
 
 
 def asked(amount_minor: int | None, *, final: bool = False) -> str:

@@ -12,8 +12,10 @@ from obverse.cards import repository as cards
 from obverse.kit import events, jobs
 from obverse.kit.database import Connection
 from obverse.kit.events import Event
-from obverse.kit.ids import AuthorizationId, EventId, PartitionId, to_text
+from obverse.kit.ids import AccountId, AuthorizationId, EventId, PartitionId, to_text
 from obverse.ledger import repository as ledger
+from obverse.ledger.model import TransferKind
+from obverse.wallet import repository as wallet
 
 REVERSE_LEG: Final = "reverse_leg"
 """The job that undoes a leg at its card company."""
@@ -35,12 +37,23 @@ async def save(conn: Connection, batch: Batch) -> None:
     await repository.insert_actions(conn, partition_id, batch.actions)
     if batch.withdrawn:  # captures of this very batch among them
         await repository.withdraw_from_presenting(conn, partition_id, sorted(batch.withdrawn))
+    if batch.opened_lots:
+        await wallet.open_lots(conn, partition_id, batch.opened_lots, batch.now)
     await ledger.post(conn, partition_id, batch.books.journal)
+    if returned := _returned(batch):
+        await wallet.revive_lots(conn, partition_id, returned, batch.now)
     if uses := batch.card_uses():
         await cards.save_uses(conn, partition_id, uses)
     await events.append(conn, [_event(batch, *news) for news in batch.news])
     if batch.legs_to_reverse:
         await _enqueue_reversals(conn, partition_id, batch.legs_to_reverse)
+
+
+def _returned(batch: Batch) -> list[AccountId]:
+    """Accounts that money came back to; a lot among them may have ended meanwhile."""
+    released = {t.debit_account_id for t in batch.books.journal if t.kind is TransferKind.VOID}
+    given_back = {t.credit_account_id for t in batch.books.journal if t.kind is TransferKind.POSTED}
+    return sorted(released | {id_ for id_ in given_back if batch.books.available_minor(id_) is not None})
 
 
 async def _enqueue_reversals(
@@ -71,6 +84,7 @@ def _event(batch: Batch, type_: str, authorization: Authorization, action: Actio
             "currency": authorization.amount.currency,
             "status": authorization.status,
             "decline": authorization.decline,
+            "purpose": authorization.purpose,
         }
         | step,
         created_at=batch.now,

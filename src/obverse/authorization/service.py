@@ -27,6 +27,7 @@ from obverse.authorization.model import (
     Decision,
     Leg,
     LegStatus,
+    Purpose,
     Status,
 )
 from obverse.authorization.ports import CardCompany, LegAnswer
@@ -100,12 +101,13 @@ class Engine(Steps):
         """Say what would be decided now, every rule and the exact split, with nothing moved (PF-9)."""
         command = self._authorize_command(request)
         partition_id = self._partition_of(request.number)
+        now = self._clock.now()
         async with self._database.connection() as conn:
-            loaded = await load_for_dry_run(conn, partition_id, command)
+            loaded = await load_for_dry_run(conn, partition_id, command, now)
             if missed(loaded, [command]) and self._vault.reload_if_changed():
                 command = self._rehashed(command)
-                loaded = await load_for_dry_run(conn, partition_id, command)
-        return Batch(partition_id, loaded, now=self._clock.now(), makers=self._makers).preview(command)
+                loaded = await load_for_dry_run(conn, partition_id, command, now)
+        return Batch(partition_id, loaded, now=now, makers=self._makers).preview(command)
 
     async def reverse(
         self,
@@ -245,6 +247,7 @@ class Engine(Steps):
             number_hashes=self._number_hashes(number),
             cvv_ok=cvv_ok,
             fingerprint=self._fingerprint(request),
+            pin_hash=self._vault.pin_hash(number, request.pin) if request.pin is not None else None,
         )
 
     def _fingerprint(self, request: AuthorizationRequest) -> bytes:
@@ -260,5 +263,19 @@ class Engine(Steps):
             request.terminal or "",
             request.entry,
             "capture" if request.capture else "",
+            *_further(request),
         )
         return self._vault.token_hash(Secret("|".join(facts)))[:16]
+
+
+def _further(request: AuthorizationRequest) -> list[str]:
+    """What only some requests carry; the others keep the fingerprint that they always had."""
+    given = {
+        "pin": request.pin.reveal() if request.pin is not None else "",
+        "partial": "yes" if request.partial else "",
+        "purpose": request.purpose if request.purpose is not Purpose.PURCHASE else "",
+        "holder": "" if request.holder_matches is None else str(request.holder_matches),
+        "reported": "yes" if request.reported else "",
+        "approval_code": request.approval_code or "",
+    }
+    return [f"{name}={value}" for name, value in given.items() if value]

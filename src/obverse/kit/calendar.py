@@ -52,6 +52,15 @@ class Calendar:
         ends_on = day + _DAY if self.cut_off == _MIDNIGHT else day
         return datetime.combine(ends_on, self.cut_off, self.zone).astimezone(UTC)
 
+    def months_on(self, now: datetime, months: int) -> datetime:
+        """The end of the month that lies `months` ahead, in UTC: the first moment that is beyond it.
+
+        What is bought on any day of a month then ends together.
+        """
+        local = now.astimezone(self.zone)
+        year, month = divmod(local.year * 12 + local.month - 1 + months + 1, 12)
+        return datetime(year, month + 1, 1, tzinfo=self.zone).astimezone(UTC)
+
     def is_holiday(self, day: date) -> bool:
         """Whether banks are closed: weekends, public and bank holidays, and the extra ones."""
         return day.weekday() >= _SATURDAY or day in self._extra or day in self._holidays

@@ -44,6 +44,7 @@ ReplayId = NewType("ReplayId", UUID)
 SettlementId = NewType("SettlementId", UUID)
 StatementId = NewType("StatementId", UUID)
 CardBatchId = NewType("CardBatchId", UUID)
+ChangeId = NewType("ChangeId", UUID)
 ChargeId = NewType("ChargeId", UUID)
 CheckoutId = NewType("CheckoutId", UUID)
 FulfilmentId = NewType("FulfilmentId", UUID)
@@ -54,6 +55,9 @@ PasskeyId = NewType("PasskeyId", UUID)
 PointsRuleId = NewType("PointsRuleId", UUID)
 ProgrammeId = NewType("ProgrammeId", UUID)
 SaleId = NewType("SaleId", UUID)
+SessionId = NewType("SessionId", UUID)
+SignInId = NewType("SignInId", UUID)
+TariffId = NewType("TariffId", UUID)
 PartitionId = NewType("PartitionId", int)
 
 IDS_STRAY: Final = timedelta(hours=1)
@@ -178,6 +182,9 @@ _KINDS: Final = {
     "stl": "settlement",
     "stm": "statement",
     "sale": "sale",
+    "ses": "session",
+    "sgn": "sign-in",
+    "trf": "tariff",
     "prog": "programme",
     "prule": "points rule",
     "pkey": "passkey",

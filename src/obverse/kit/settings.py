@@ -125,11 +125,40 @@ class Settings(BaseSettings):
     bill_grace_days: int = Field(
         7, ge=0, le=365, description="How long after that an unpaid bill stops its credit line."
     )
+    rp_id: str = Field(
+        "localhost",
+        pattern=r"^[a-z0-9.-]{1,253}$",
+        description="The domain that passkeys are bound to; with another one, those there are stop working.",
+    )
+    origin: str = Field(
+        "http://localhost:8080",
+        pattern=r"^https?://[^/\s]+$",
+        description="Where the pages are served on which members use their passkeys.",
+    )
     live: bool = Field(False, description="Real money: no sandbox endpoints, and only `live` API keys.")
     webhooks_to_private_addresses: bool = Field(
         False,
         description="Lets webhooks go to any address and over plain http, to try things; never when live.",
     )
+    public_url: str = Field(
+        "http://127.0.0.1:8080",
+        pattern=r"^https?://[^\s?#]+$",
+        description="Where links in letters lead: the platform as people's browsers find it.",
+    )
+    smtp_host: str = Field("127.0.0.1", description="The mail relay that delivers our letters.")
+    smtp_port: Port = Field(8594, description="Its port.")
+    smtp_tls: Literal["none", "starttls", "tls"] = Field(
+        "none", description="How the line to it is protected; `none` is for a relay on this machine."
+    )
+    smtp_user: str | None = Field(None, description="Who we are there, where it asks.")
+    smtp_password: SecretText | None = Field(None, description="And the password.")
+    mail_from: str = Field(
+        "Obverse <no-reply@obverse.example>",
+        pattern=r"^[^<>\r\n]+ <[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+>$",
+        description="The sender of our mail: `Name <address>`.",
+    )
+    sms_url: str = Field("http://127.0.0.1:8595", description="The SMS provider.")
+    sms_key: SecretText | None = Field(None, description="Our key there; the sandbox takes any.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="What is worth a log line."
     )

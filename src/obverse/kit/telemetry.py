@@ -69,6 +69,13 @@ WEBHOOK_ENDPOINTS_DISABLED: Final = Counter(
     registry=REGISTRY,
 )
 
+LETTER_ATTEMPTS: Final = Counter(
+    "obverse_letter_attempts",
+    "Attempts to send a letter, by what came of them.",
+    ("channel", "outcome"),
+    registry=REGISTRY,
+)
+
 _HIDDEN: Final = "***"
 _SECRET_WORDS: Final = frozenset(
     {"number", "pan", "cvv", "cvv2", "cvc", "pin", "password", "token", "secret", "cookie", "authorization"}

@@ -21,7 +21,9 @@ class AccountKind(StrEnum):
     CARD_COMPANY_RECEIVABLE = "card_company_receivable"
     """Asset: what card companies owe for approved linked-card legs."""
     STORED_BALANCE = "stored_balance"
-    """Liability: money a member has paid in; its floor is zero."""
+    """Liability: money that was paid in for a card, one account per lot; its floor is zero."""
+    POINTS = "points"
+    """Liability: what the programme's own points are worth, one account per lot; its floor is zero."""
     BANK = "bank"
     """Asset: the platform's own bank account."""
     SUSPENSE = "suspense"
@@ -34,6 +36,12 @@ class AccountKind(StrEnum):
     """Provisional credits of open disputes, until somebody is found to owe them."""
     WRITTEN_OFF = "written_off"
     """Expense: what is owed to us and was given up."""
+    EXPIRED_VALUE = "expired_value"
+    """Income: stored value that was not spent in time."""
+    GIVEN_VALUE = "given_value"
+    """Expense: stored value that the programme gives away."""
+    POINTS_EXPENSE = "points_expense"
+    """Expense: what points cost that accrued with use, less what was taken back or expired."""
 
 
 HOUSE_ACCOUNTS: Final = (
@@ -44,6 +52,9 @@ HOUSE_ACCOUNTS: Final = (
     AccountKind.FEE_INCOME,
     AccountKind.DISPUTED,
     AccountKind.WRITTEN_OFF,
+    AccountKind.EXPIRED_VALUE,
+    AccountKind.GIVEN_VALUE,
+    AccountKind.POINTS_EXPENSE,
 )
 """Accounts of the programme itself: one each per partition and currency, see `rules.house_account`."""
 

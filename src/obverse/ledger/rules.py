@@ -115,6 +115,10 @@ class Books:
         }
         self.journal: list[Transfer] = []
 
+    def open(self, account_id: AccountId) -> None:
+        """Know an account that is opened by this batch, empty and with a floor of zero."""
+        self._available.setdefault(account_id, 0)
+
     def available_minor(self, account_id: AccountId) -> int | None:
         """What this account may still be debited; None means without limit."""
         return self._available.get(account_id)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+from uuid import UUID
 
 import msgspec
 
 from obverse.cards.model import Controls
 from obverse.kit.ids import AccountId, MemberId, PartitionId, SourceId, VaultCardId
-from obverse.kit.money import CurrencyCode
+from obverse.kit.money import CurrencyCode, Money
 from obverse.kit.secret import Secret
 
 
@@ -17,6 +19,16 @@ class SourceKind(StrEnum):
     """A real card of the member; approved by its card company (off-us)."""
     CREDIT_LINE = "credit_line"
     """Credit the programme itself gives the member (on-us)."""
+    STORED_BALANCE = "stored_balance"
+    """Money that was paid in for one card, in lots (on-us)."""
+    POINTS = "points"
+    """The programme's own points, in lots, worth one minor unit each (on-us)."""
+    BANK_ACCOUNT = "bank_account"
+    """The member's own account; cards are charged from it, it does not pay by itself."""
+
+
+STORED: Final = frozenset({SourceKind.STORED_BALANCE, SourceKind.POINTS})
+"""Paid in or earned before it is spent: in lots, and never below zero."""
 
 
 class SourceState(StrEnum):
@@ -27,21 +39,68 @@ class SourceState(StrEnum):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One funding source of a member.
+    """One funding source, of a member or of nobody we know.
 
     `account_id` is the ledger account that is debited: the member's receivable for a credit line, the
-    receivable from card companies for a linked card.
+    receivable from card companies for a linked card. A stored balance has one for each of its lots.
     """
 
     id: SourceId
     partition_id: PartitionId
-    member_id: MemberId
+    member_id: MemberId | None
     kind: SourceKind
     currency: CurrencyCode
-    account_id: AccountId
+    account_id: AccountId | None
     vault_card_id: VaultCardId | None
     state: SourceState
     created_at: datetime
+
+
+class LotKind(StrEnum):
+    """How the money of a lot came to be there: whether it can be refunded depends on it."""
+
+    BOUGHT = "bought"
+    """Paid when the card was bought, by its holder."""
+    CHARGED = "charged"
+    """Paid in later."""
+    GIVEN = "given"
+    """Paid by somebody else as a gift, or given by the programme."""
+    EARNED = "earned"
+    """Accrued with use."""
+
+
+REFUNDABLE_LOTS: Final = frozenset({LotKind.BOUGHT, LotKind.CHARGED})
+
+
+class Lot(msgspec.Struct, frozen=True):
+    """A part of a balance that is spent until its own date. It is an account of the ledger, with this id."""
+
+    account_id: AccountId
+    partition_id: PartitionId
+    source_id: SourceId
+    kind: LotKind
+    currency: CurrencyCode
+    expires_at: datetime
+
+
+class LotBalance(msgspec.Struct, frozen=True):
+    """A lot and what is in it: to be spent, and held for payments that are not captured yet."""
+
+    lot: Lot
+    available_minor: int
+    held_minor: int
+
+
+class Funding(msgspec.Struct, frozen=True):
+    """Money to be put into a balance. `expires_at` is the first moment at which it cannot be spent."""
+
+    source_id: SourceId
+    kind: LotKind
+    amount: Money
+    from_account_id: AccountId
+    expires_at: datetime
+    subject_id: UUID
+    """What it is for: an order, a charge, a payment that earned points."""
 
 
 class CardDetails(msgspec.Struct, frozen=True):

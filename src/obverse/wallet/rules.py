@@ -3,17 +3,32 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import Final
+from uuid import uuid5
 
 import msgspec
 
 from obverse.cards.model import Order
 from obverse.kit.errors import InvalidRequest
-from obverse.kit.ids import MemberId, SourceId
+from obverse.kit.ids import AccountId, MemberId, PartitionId, SourceId
 from obverse.kit.money import AMOUNT_MINOR_MAX, CurrencyCode, Money
 from obverse.ledger.model import Account, AccountKind
 from obverse.vault.numbers import is_card_number
 from obverse.wallet.errors import SourceNotActive, SourceNotFound
-from obverse.wallet.model import CardDetails, CardWish, Source, SourceState
+from obverse.wallet.model import (
+    CardDetails,
+    CardWish,
+    Funding,
+    Lot,
+    LotBalance,
+    LotKind,
+    Source,
+    SourceKind,
+    SourceState,
+)
+
+_FOR_NEW_CARDS: Final = frozenset({SourceKind.LINKED_CARD, SourceKind.CREDIT_LINE})
+"""What stands behind a one-time number unless its member names sources: a balance is its own card's."""
 
 
 def check_card_details(details: CardDetails, own_bin: str, now: datetime) -> None:
@@ -81,13 +96,17 @@ def funding_for(sources: Iterable[Source], wanted: Sequence[SourceId] | None) ->
     chosen = tuple(own[id_] for id_ in wanted)
     if any(source.state is not SourceState.ACTIVE for source in chosen):
         raise SourceNotActive
+    if any(source.kind is SourceKind.BANK_ACCOUNT for source in chosen):
+        raise InvalidRequest("A bank account charges cards; it does not pay by itself.", "funding")
     if len({source.currency for source in chosen}) > 1:
         raise InvalidRequest("All funding sources of a card must have the same currency.", "funding")
     return chosen
 
 
 def _every_active(sources: Iterable[Source]) -> tuple[Source, ...]:
-    active = [source for source in sources if source.state is SourceState.ACTIVE]
+    active = [
+        source for source in sources if source.state is SourceState.ACTIVE and source.kind in _FOR_NEW_CARDS
+    ]
     if not active:
         raise SourceNotActive
     return tuple(source for source in active if source.currency == active[0].currency)
@@ -98,8 +117,48 @@ def fingerprint(member_id: MemberId, wish: CardWish, count: int) -> bytes:
     return sha256(msgspec.json.encode((member_id, wish, count), order="deterministic")).digest()
 
 
+def lot_for(partition_id: PartitionId, funding: Funding) -> Lot:
+    """The lot that this money goes into: one for each kind and date, so that its id can be derived."""
+    name = f"{funding.kind}:{funding.expires_at.isoformat()}"
+    return Lot(
+        account_id=AccountId(uuid5(funding.source_id, name)),
+        partition_id=partition_id,
+        source_id=funding.source_id,
+        kind=funding.kind,
+        currency=funding.amount.currency,
+        expires_at=funding.expires_at,
+    )
+
+
+def lot_account(lot: Lot) -> Account:
+    """The lot as an account: nobody can take out more than is in it (P4)."""
+    earned = lot.kind is LotKind.EARNED
+    return Account(
+        partition_id=lot.partition_id,
+        id=lot.account_id,
+        kind=AccountKind.POINTS if earned else AccountKind.STORED_BALANCE,
+        owner_id=lot.source_id,
+        currency=lot.currency,
+        floor_minor=0,
+        rolled_up=False,
+    )
+
+
+def drained(balances: Iterable[LotBalance], amount_minor: int | None) -> list[tuple[Lot, int]]:
+    """How much of each of these, in their order, makes up an amount, or all there is."""
+    parts = []
+    rest = amount_minor
+    for balance in balances:
+        part = balance.available_minor if rest is None else min(rest, balance.available_minor)
+        if part > 0:
+            parts.append((balance.lot, part))
+            rest = None if rest is None else rest - part
+    return parts
+
+
 def credit_account(source: Source, limit: Money) -> Account:
     """The member's receivable: it may go as far below zero as the credit limit reaches (OT-13)."""
+    assert source.account_id is not None, "a credit line is one account"
     return Account(
         partition_id=source.partition_id,
         id=source.account_id,

@@ -32,7 +32,15 @@ from obverse.wallet.errors import (
     RegistrationRefused,
     SourceNotFound,
 )
-from obverse.wallet.model import CardDetails, CardWish, Source, SourceKind, SourceState, Terms
+from obverse.wallet.model import (
+    STORED,
+    CardDetails,
+    CardWish,
+    Source,
+    SourceKind,
+    SourceState,
+    Terms,
+)
 from obverse.wallet.ports import CardCheck, CheckResult, CreditBureau, CreditStanding
 
 
@@ -72,18 +80,20 @@ class Wallet:
         """Make a person a member: credit standing first, duplicates second, then one commit (OT-1 to OT-4).
 
         An independent provider links a card, which its card company has to vouch for; a provider that is
-        the card company gives credit on its own terms; both may be asked for at once.
+        the card company gives credit on its own terms; both may be asked for at once. Who joins for the
+        wallet brings a profile (WA-1) and may do without either; then no bureau is asked, nor credit given.
 
-        Raises `InvalidRequest`, `RegistrationRefused`, `AlreadyRegistered`, `CardNotVerified`, `Unavailable`;
-        after each of them nothing is stored.
+        Raises `InvalidRequest`, `RegistrationRefused`, `AlreadyRegistered`, `MemberIdTaken`, `NicknameTaken`,
+        `CardNotVerified`, `Unavailable`; after each of them nothing is stored.
         """
-        if linked_card is None and not credit:
-            raise InvalidRequest("Link a card or ask for credit.", "card_number")
+        funded = linked_card is not None or credit
+        if not funded and application.profile is None:
+            raise InvalidRequest("Link a card, ask for credit, or give a profile.", "card_number")
         membership.check_application(application)
         if linked_card is not None:
             rules.check_card_details(linked_card, self._own_bin, self._clock.now())
         identity = membership.identity_number(application.identity_number)
-        if await self._bureau.standing(identity) is not CreditStanding.GOOD:
+        if funded and await self._bureau.standing(identity) is not CreditStanding.GOOD:
             raise RegistrationRefused
         applicant = await self._members.prepare(application)
         await self._refuse_duplicates(applicant, linked_card)
@@ -177,18 +187,27 @@ class Wallet:
             return _present(await repository.load_sources(conn, [source_id]), source_id)
 
     async def list(self, member_id: MemberId) -> Sequence[Source]:
-        """What a member has, oldest first, without what was removed."""
+        """What a member has, oldest first, without what was removed; a card's own balance is the card's."""
         sources = await self._ever_had(member_id)
-        return [source for source in sources if source.state is not SourceState.REMOVED]
+        return [
+            source
+            for source in sources
+            if source.state is not SourceState.REMOVED and source.kind is not SourceKind.STORED_BALANCE
+        ]
 
     async def _ever_had(self, member_id: MemberId) -> Sequence[Source]:
         async with self._database.connection() as conn:
             return await repository.sources_of_member(conn, member_id)
 
     async def remove(self, source_id: SourceId) -> Source:
-        """Take a source away for good; what is owed on it stays owed. Raises `SourceNotFound`."""
+        """Take a source away for good; what is owed on it stays owed.
+
+        Raises `SourceNotFound`, also for a balance: what is in it belongs to somebody.
+        """
         async with self._database.transaction() as conn:
             source = _present(await repository.lock_sources(conn, [source_id]), source_id)
+            if source.kind in STORED or source.member_id is None:
+                raise SourceNotFound
             await repository.set_state(conn, [source_id], SourceState.REMOVED)
             await self._announce(conn, "source.removed", source_id, source.member_id, self._clock.now())
         return replace(source, state=SourceState.REMOVED)

@@ -18,10 +18,11 @@ from tests.factories.authorization import (
 from tests.factories.ledger import NOON
 from tests.factories.legs import sent_legs
 
-from obverse.authorization import rules
+from obverse.authorization import rules, usage
 from obverse.authorization.model import AuthorizationRequest, Decline, Rule
 from obverse.authorization.ports import LegAnswer, LegOutcome
-from obverse.authorization.rules import CardUsage, KnownCard
+from obverse.authorization.rules import KnownCard
+from obverse.authorization.usage import CardUsage
 from obverse.cards.model import Card, CardState, Controls, SpentOn
 from obverse.kit.ids import MerchantId
 from obverse.kit.money import CurrencyCode
@@ -37,9 +38,7 @@ LINE = a_credit_line(ACCOUNT)
 def decide(
     request: AuthorizationRequest, card: Card | None, *sources: Source, details_match: bool = True
 ) -> rules.Decision:
-    known = (
-        KnownCard(card, CardUsage(card.uses_left, card.spent_minor), details_match, sources) if card else None
-    )
+    known = KnownCard(card, CardUsage.of(card), details_match, sources) if card else None
     return rules.authorize(request, known, Books([ACCOUNT]), now=NOON)
 
 
@@ -124,8 +123,8 @@ def test_every_failing_rule_is_named_not_only_the_first() -> None:
 
 def test_every_rule_has_a_decline() -> None:
     for rule in Rule:
-        card = a_card(LINE, state=CardState.CLOSED)
-        assert isinstance(rules._decline(rule, card), Decline)
+        known = KnownCard(card := a_card(LINE, state=CardState.CLOSED), CardUsage.of(card), True, [LINE])
+        assert isinstance(rules.decline_of(rule, known), Decline)
 
 
 def test_sources_pay_in_their_order_and_the_linked_card_takes_the_rest() -> None:
@@ -166,15 +165,15 @@ Count = Callable[[CardUsage], None]
 @pytest.mark.parametrize(
     ("spent_on", "steps", "uses_left", "spent_minor"),
     [
-        (SpentOn.APPROVAL, [lambda u: rules.spend(u, 10, SpentOn.APPROVAL)], 0, 10),
-        (SpentOn.APPROVAL, [lambda u: rules.spend(u, 0, SpentOn.APPROVAL)], 1, 0),
-        (SpentOn.CAPTURE, [lambda u: rules.spend(u, 10, SpentOn.CAPTURE)], 1, 10),
+        (SpentOn.APPROVAL, [lambda u: usage.spend(u, 10, SpentOn.APPROVAL)], 0, 10),
+        (SpentOn.APPROVAL, [lambda u: usage.spend(u, 0, SpentOn.APPROVAL)], 1, 0),
+        (SpentOn.CAPTURE, [lambda u: usage.spend(u, 10, SpentOn.CAPTURE)], 1, 10),
         (
             SpentOn.CAPTURE,
             [
-                lambda u: rules.spend(u, 10, SpentOn.CAPTURE),
-                lambda u: rules.capture(u, SpentOn.CAPTURE),
-                lambda u: rules.release(u, 4),
+                lambda u: usage.spend(u, 10, SpentOn.CAPTURE),
+                lambda u: usage.capture(u, SpentOn.CAPTURE),
+                lambda u: usage.release(u, 4),
             ],
             0,
             6,
@@ -182,8 +181,8 @@ Count = Callable[[CardUsage], None]
         (
             SpentOn.APPROVAL,
             [
-                lambda u: rules.spend(u, 10, SpentOn.APPROVAL),
-                lambda u: rules.give_back(u, 10, SpentOn.APPROVAL, was_approved=True),
+                lambda u: usage.spend(u, 10, SpentOn.APPROVAL),
+                lambda u: usage.give_back(u, 10, SpentOn.APPROVAL, was_approved=True),
             ],
             0,
             0,
@@ -191,8 +190,8 @@ Count = Callable[[CardUsage], None]
         (
             SpentOn.APPROVAL,
             [
-                lambda u: rules.spend(u, 10, SpentOn.APPROVAL),
-                lambda u: rules.give_back(u, 10, SpentOn.APPROVAL, was_approved=False),
+                lambda u: usage.spend(u, 10, SpentOn.APPROVAL),
+                lambda u: usage.give_back(u, 10, SpentOn.APPROVAL, was_approved=False),
             ],
             1,
             0,
@@ -210,7 +209,7 @@ Count = Callable[[CardUsage], None]
 def test_what_is_left_of_a_card_when(
     spent_on: SpentOn, steps: list[Count], uses_left: int, spent_minor: int
 ) -> None:
-    usage = CardUsage(1, 0)
+    left = CardUsage(1, 0, 0, CardState.ACTIVE)
     for step in steps:
-        step(usage)
-    assert (usage.uses_left, usage.spent_minor) == (uses_left, spent_minor)
+        step(left)
+    assert (left.uses_left, left.spent_minor) == (uses_left, spent_minor)

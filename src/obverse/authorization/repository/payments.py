@@ -1,9 +1,8 @@
-"""The SQL of authorizations and their legs. Functions take and return sets, in the caller's transaction."""
+"""The SQL of authorizations. Functions take and return sets, in the caller's transaction."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
@@ -12,28 +11,22 @@ from obverse.authorization.model import (
     Decline,
     Entry,
     Leg,
-    LegStatus,
+    Purpose,
     Rule,
     Status,
 )
+from obverse.authorization.repository.legs import insert_legs, load_legs, update_legs
 from obverse.kit.database import Connection, Table, insert_rows
 from obverse.kit.ids import AuthorizationId, CardId, MerchantId, PartitionId
 from obverse.kit.money import CurrencyCode, Money
 from obverse.kit.paging import Page, PageRequest, cut
-from obverse.wallet.model import SourceKind
 
 _COLUMNS: Final = """
     partition_id, id, request_key, fingerprint, status, decline, failed_rules, approval_code, card_id,
     merchant_id, terminal, entry, category, amount_minor, currency, captured_minor, captured_at_once,
     deadline_at, created_at, answered_again, released_minor, refunded_minor, disputed_minor,
-    expired_minor
+    expired_minor, purpose, requested_minor, balance_minor, reported
 """
-_LEG_COLUMNS: Final = """
-    authorization_id, position, source_id, kind, amount_minor, status, debit_account_id, credit_account_id,
-    transfer_id, network_ref, response_code, network_approval, captured_minor, released_minor, refunded_minor,
-    disputed_minor, dispute_hold_id
-"""
-
 # Authorizations are locked before cards and accounts, in id order: the same order everywhere.
 LOCK: Final = f"""
 select {_COLUMNS} from authorizations
@@ -50,11 +43,6 @@ cross join lateral (
 """
 
 BY_ID: Final = f"select {_COLUMNS} from authorizations where partition_id = any($1) and id = $2"
-
-LEGS: Final = f"""
-select {_LEG_COLUMNS} from legs
-where partition_id = any($1) and authorization_id = any($2) order by authorization_id, position
-"""
 
 AUTHORIZATIONS: Final = Table(
     "authorizations",
@@ -80,26 +68,10 @@ AUTHORIZATIONS: Final = Table(
         "created_at": "timestamptz",
         "released_minor": "bigint",
         "refunded_minor": "bigint",
-    },
-)
-
-OPENED_LEGS: Final = Table(
-    "legs",
-    {
-        "partition_id": "smallint",
-        "authorization_id": "uuid",
-        "position": "smallint",
-        "source_id": "uuid",
-        "kind": "text",
-        "amount_minor": "bigint",
-        "status": "text",
-        "debit_account_id": "uuid",
-        "credit_account_id": "uuid",
-        "transfer_id": "uuid",
-        "network_ref": "text",
-        "captured_minor": "bigint",
-        "released_minor": "bigint",
-        "refunded_minor": "bigint",
+        "purpose": "text",
+        "requested_minor": "bigint",
+        "balance_minor": "bigint",
+        "reported": "boolean",
     },
 )
 
@@ -114,19 +86,6 @@ from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::ti
     as new (id, status, decline, approval_code, captured_minor, deadline_at, answered_again, released_minor,
         refunded_minor, disputed_minor, expired_minor)
 where authorizations.partition_id = $1 and authorizations.id = new.id
-"""
-
-UPDATE_LEGS: Final = """
-update legs set status = new.status, transfer_id = new.transfer_id, response_code = new.response_code,
-    network_approval = new.network_approval, captured_minor = new.captured_minor,
-    released_minor = new.released_minor, refunded_minor = new.refunded_minor,
-    disputed_minor = new.disputed_minor, dispute_hold_id = new.dispute_hold_id
-from unnest($2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::bigint[], $12::uuid[])
-    as new (authorization_id, position, status, transfer_id, response_code, network_approval, captured_minor,
-        released_minor, refunded_minor, disputed_minor, dispute_hold_id)
-where legs.partition_id = $1 and legs.authorization_id = new.authorization_id
-    and legs.position = new.position
 """
 
 OVERDUE: Final = """
@@ -243,9 +202,7 @@ async def insert(
     # In key order, so that two processes that store the same keys wait for each other and never in a circle.
     ordered = sorted(authorizations, key=lambda a: a.request_key)
     await insert_rows(conn, AUTHORIZATIONS, [_row(partition_id, a) for a in ordered])
-    await insert_rows(
-        conn, OPENED_LEGS, [_leg_row(partition_id, a.id, leg) for a in ordered for leg in a.legs]
-    )
+    await insert_legs(conn, partition_id, [(a.id, leg) for a in ordered for leg in a.legs])
 
 
 def _row(partition_id: PartitionId, a: Authorization) -> tuple[object, ...]:
@@ -271,25 +228,10 @@ def _row(partition_id: PartitionId, a: Authorization) -> tuple[object, ...]:
         a.created_at,
         a.released_minor,
         a.refunded_minor,
-    )
-
-
-def _leg_row(partition_id: PartitionId, authorization_id: AuthorizationId, leg: Leg) -> tuple[object, ...]:
-    return (
-        partition_id,
-        authorization_id,
-        leg.position,
-        leg.source_id,
-        leg.kind,
-        leg.amount_minor,
-        leg.status,
-        leg.debit_account_id,
-        leg.credit_account_id,
-        leg.transfer_id,
-        leg.network_ref,
-        leg.captured_minor,
-        leg.released_minor,
-        leg.refunded_minor,
+        a.purpose,
+        a.requested_minor,
+        a.balance_minor,
+        a.reported,
     )
 
 
@@ -314,23 +256,7 @@ async def update(
         [a.disputed_minor for a in authorizations],
         [a.expired_minor for a in authorizations],
     )
-    legs = [(a.id, leg) for a in authorizations for leg in a.legs]
-    if legs:
-        await conn.execute(
-            UPDATE_LEGS,
-            partition_id,
-            [id_ for id_, _ in legs],
-            [leg.position for _, leg in legs],
-            [leg.status for _, leg in legs],
-            [leg.transfer_id for _, leg in legs],
-            [leg.response_code for _, leg in legs],
-            [leg.network_approval for _, leg in legs],
-            [leg.captured_minor for _, leg in legs],
-            [leg.released_minor for _, leg in legs],
-            [leg.refunded_minor for _, leg in legs],
-            [leg.disputed_minor for _, leg in legs],
-            [leg.dispute_hold_id for _, leg in legs],
-        )
+    await update_legs(conn, partition_id, [(a.id, leg) for a in authorizations for leg in a.legs])
 
 
 async def _with_legs(
@@ -338,9 +264,7 @@ async def _with_legs(
 ) -> list[Authorization]:
     if not rows:
         return []
-    legs: Mapping[Any, list[Leg]] = defaultdict(list)
-    for row in await conn.fetch(LEGS, partition_ids, [row["id"] for row in rows]):
-        legs[row["authorization_id"]].append(_leg(row))
+    legs = await load_legs(conn, partition_ids, [row["id"] for row in rows])
     return [_authorization(row, legs[row["id"]]) for row in rows]
 
 
@@ -370,25 +294,8 @@ def _authorization(row: asyncpg.Record, legs: Sequence[Leg]) -> Authorization:
         refunded_minor=row["refunded_minor"],
         disputed_minor=row["disputed_minor"],
         expired_minor=row["expired_minor"],
-    )
-
-
-def _leg(row: asyncpg.Record) -> Leg:
-    return Leg(
-        position=row["position"],
-        source_id=row["source_id"],
-        kind=SourceKind(row["kind"]),
-        amount_minor=row["amount_minor"],
-        status=LegStatus(row["status"]),
-        debit_account_id=row["debit_account_id"],
-        credit_account_id=row["credit_account_id"],
-        transfer_id=row["transfer_id"],
-        network_ref=row["network_ref"],
-        response_code=row["response_code"],
-        network_approval=row["network_approval"],
-        captured_minor=row["captured_minor"],
-        released_minor=row["released_minor"],
-        refunded_minor=row["refunded_minor"],
-        disputed_minor=row["disputed_minor"],
-        dispute_hold_id=row["dispute_hold_id"],
+        purpose=Purpose(row["purpose"]),
+        requested_minor=row["requested_minor"],
+        balance_minor=row["balance_minor"],
+        reported=row["reported"],
     )

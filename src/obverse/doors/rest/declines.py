@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from obverse.authorization.model import Decline, Rule
+from obverse.authorization.rules import ORDER
 
 
 class DeclineView(msgspec.Struct, frozen=True):
@@ -39,6 +40,16 @@ FOR_MERCHANTS: Final[dict[Decline, DeclineView]] = {
     Decline.WRONG_CURRENCY: _NOT_ACCEPTED,
     Decline.FUNDING_INACTIVE: _NOT_ACCEPTED,
     Decline.NOT_ACCEPTED_HERE: _NOT_ACCEPTED,
+    Decline.CARD_INACTIVE: _NOT_ACCEPTED,
+    Decline.PIN_LOCKED: _NOT_ACCEPTED,
+    Decline.WRONG_SERVICE: _NOT_ACCEPTED,
+    Decline.STORED_VALUE_NOT_ALLOWED: _NOT_ACCEPTED,
+    Decline.NOT_CHARGEABLE: _NOT_ACCEPTED,
+    Decline.NOT_ACTIVATABLE: _NOT_ACCEPTED,
+    Decline.WRONG_PIN: DeclineView("wrong_pin", "The PIN is wrong. Ask for it again."),
+    Decline.CHARGE_UNIT: DeclineView("charge_unit", "This card is charged in other steps."),
+    Decline.BALANCE_CEILING: DeclineView("balance_ceiling", "The card would hold more than it may."),
+    Decline.NOT_AN_AGENT: DeclineView("not_an_agent", "Only agents sell cards and charge them."),
     Decline.PER_PAYMENT_LIMIT: _NOT_APPROVED,
     Decline.AMOUNT_LIMIT: _NOT_APPROVED,
     Decline.INSUFFICIENT_FUNDS: _NOT_APPROVED,
@@ -71,26 +82,37 @@ FOR_MEMBERS: Final[dict[Decline, DeclineView]] = {
         Decline.CARD_COMPANY_UNAVAILABLE: "The card company could not be reached.",
         Decline.CARD_COMPANY_LATE: "The card company did not answer in time.",
         Decline.NOT_ACCEPTED_HERE: "The merchant does not take this kind of card.",
+        Decline.CARD_INACTIVE: "The card is not set up or not sold yet.",
+        Decline.WRONG_PIN: "The PIN is wrong.",
+        Decline.PIN_LOCKED: "Too many wrong PINs. Set a new one.",
+        Decline.WRONG_SERVICE: "The card is for other services.",
+        Decline.STORED_VALUE_NOT_ALLOWED: "Stored value cannot buy stored value.",
+        Decline.NOT_AN_AGENT: "The merchant is no agent.",
+        Decline.NOT_CHARGEABLE: "The card cannot be charged.",
+        Decline.CHARGE_UNIT: "The amount is no multiple of the unit in which the card is charged.",
+        Decline.BALANCE_CEILING: "The card would hold more than its programme allows.",
+        Decline.NOT_ACTIVATABLE: "The card is sold already, is no agent's card, or costs another amount.",
         Decline.REVERSED: "The payment was reversed.",
         Decline.KEY_REUSED: "The same key came with another payment.",
     }.items()
 }
 
-_LAST_QUESTIONS: Final = (Rule.KNOWN_CARD, Rule.CARD_DETAILS, Rule.FUNDING_ACTIVE)
+_LAST_QUESTIONS: Final = (Rule.KNOWN_CARD, Rule.CARD_DETAILS, Rule.PIN)
 """Where one of these fails, the rules that follow it are not asked any more."""
 
-_NAMES: Final = [(rule, str(rule.name).lower()) for rule in Rule]
-_ALL_PASSED: Final = [RuleView(name, "pass") for _, name in _NAMES]
+_NAMES: Final = [(at, rule, str(rule.name).lower()) for at, rule in enumerate(ORDER)]
+_ALL_PASSED: Final = [RuleView(name, "pass") for _, _, name in _NAMES]
 
 
 def explain(failed: Rule) -> list[RuleView]:
     """Every rule's answer, in the order in which they are asked (PF-9)."""
     if not failed:
         return _ALL_PASSED
-    stopped_at = next((rule for rule in _LAST_QUESTIONS if rule in failed), None)
+    stopped_at = next((ORDER.index(rule) for rule in _LAST_QUESTIONS if rule in failed), len(ORDER))
+    without_funding = Rule.FUNDS if Rule.FUNDING_ACTIVE in failed else None
     return [
-        RuleView(
-            name, "fail" if rule in failed else "not_asked" if stopped_at and rule > stopped_at else "pass"
-        )
-        for rule, name in _NAMES
+        RuleView(name, "fail")
+        if rule in failed
+        else RuleView(name, "not_asked" if at > stopped_at or rule is without_funding else "pass")
+        for at, rule, name in _NAMES
     ]
