@@ -68,12 +68,14 @@ with actual as (
         coalesce(sum(amount_minor) filter (where kind = 'capture'), 0)::bigint as captured_minor,
         coalesce(sum(amount_minor) filter (where kind = 'refund'), 0)::bigint as refunded_minor,
         coalesce(sum(amount_minor) filter (where kind = 'reversal'), 0)::bigint as reversed_minor,
-        coalesce(sum(amount_minor) filter (where kind = 'dispute_lost'), 0)::bigint as charged_back_minor
+        coalesce(sum(amount_minor) filter (where kind = 'dispute_lost'), 0)::bigint as charged_back_minor,
+        coalesce(sum(case kind when 'load' then amount_minor else -amount_minor end)
+            filter (where kind in ('load', 'load_reversal')), 0)::bigint as loaded_minor
     from actions join merchants as m on m.id = merchant_id
     where settlement_id is not null and m.payout_rhythm <> 'never' group by 1, 2
 ), told as (
     select settlement_id, merchant_id, actions, fees_minor, captured_minor, refunded_minor, reversed_minor,
-        charged_back_minor
+        charged_back_minor, loaded_minor
     from merchant_statements where actions > 0
 )
 (select 'actual', * from (table actual except table told) as a)
@@ -92,7 +94,8 @@ select * from (
 # The equation of P14 over all time, per merchant.
 UNEQUAL = """
 select merchant_id from merchant_statements group by merchant_id
-having sum(captured_minor - refunded_minor - reversed_minor - charged_back_minor - fees_minor - paid_minor)
+having sum(captured_minor - refunded_minor - reversed_minor - charged_back_minor - fees_minor
+        - loaded_minor - paid_minor)
     <> (select owed_minor from settlement_balances as b where b.merchant_id = merchant_statements.merchant_id)
 """
 

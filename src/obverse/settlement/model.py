@@ -47,7 +47,8 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """What actions of a merchant add up to. Only `fees_minor` may be below zero: fees given back."""
+    """What actions of a merchant add up to. Below zero may be `fees_minor`, where fees are given back, and
+    `loaded_minor`."""
 
     captured_minor: int = 0
     refunded_minor: int = 0
@@ -56,12 +57,14 @@ class Totals(msgspec.Struct, frozen=True):
     """Disputes that the merchant has lost."""
     fees_minor: int = 0
     actions: int = 0
+    loaded_minor: int = 0
+    """Cash that an agent has taken for the programme, less what was undone."""
 
     @property
     def net_minor(self) -> int:
         """What the merchant is owed of it; below zero it owes the platform."""
         given_back = self.refunded_minor + self.reversed_minor + self.charged_back_minor
-        return self.captured_minor - given_back - self.fees_minor
+        return self.captured_minor - given_back - self.fees_minor - self.loaded_minor
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))

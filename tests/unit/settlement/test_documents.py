@@ -97,7 +97,17 @@ async def test_korean_rows_have_korean_heads_and_kinds() -> None:
 def test_the_pdf_says_all_sums_of_the_statement(language: Language) -> None:
     text = printed(a_statement(), some_entries(2), language, "한빛 <전자> & Co")
     words = WORDS[language]
-    for word in ("title", "brought", "captured", "refunded", "charged_back", "fees", "paid", "carried"):
+    for word in (
+        "title",
+        "brought",
+        "captured",
+        "refunded",
+        "charged_back",
+        "loaded",
+        "fees",
+        "paid",
+        "carried",
+    ):
         assert words[word] in text
     for part in ("한빛 <전자> & Co", "-500", "100,000", "-2,000", "95,700", "2026-11-19 23:59:59"):
         assert part in text

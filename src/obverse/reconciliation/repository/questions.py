@@ -16,6 +16,7 @@ from obverse.kit.money import CurrencyCode
 from obverse.ledger.model import HOUSE_ACCOUNTS, AccountKind
 from obverse.ledger.repository.entries import ENTRIES
 from obverse.reconciliation.model import BreakKind, Finding
+from obverse.sales import SALES_MERCHANT
 
 PATIENCE_S: Final = 3_600
 """The whole journal is read."""
@@ -83,15 +84,17 @@ where coalesce(m.minor, 0) <> a.captured_minor - a.refunded_minor
 
 # What no settlement has taken, what one has gathered and not closed, what the last statement carried, what it
 # pays and has not ordered yet, what was placed by hand. Settlement only takes the actions of the programme's
-# own merchants out of the way: draws are paid out of what the house's is owed.
+# own merchants out of the way: draws are paid out of what the house's is owed, and what was paid at the sales
+# merchant becomes stored value, or goes back through the bank.
 MERCHANTS: Final = f"""
 with {_JOURNAL}, {_PLACED}, parts as (
-    select a.merchant_id, case a.kind when 'capture' then a.amount_minor else -a.amount_minor end as minor
+    select a.merchant_id,
+        case when a.kind in ('capture', 'load_reversal') then a.amount_minor else -a.amount_minor end as minor
     from actions as a join merchants as m on m.id = a.merchant_id
-    where a.kind in ('capture', 'refund', 'reversal', 'dispute_lost')
+    where a.kind in ('capture', 'refund', 'reversal', 'dispute_lost', 'load', 'load_reversal')
         and (a.settlement_id is null or m.payout_rhythm = 'never')
     union all
-    select merchant_id, captured_minor - refunded_minor - reversed_minor - charged_back_minor
+    select merchant_id, captured_minor - refunded_minor - reversed_minor - charged_back_minor - loaded_minor
     from settlement_lines as l
     where not exists (select from merchant_statements as s
         where (s.settlement_id, s.merchant_id) = (l.settlement_id, l.merchant_id))
@@ -101,6 +104,11 @@ with {_JOURNAL}, {_PLACED}, parts as (
     select merchant_id, amount_minor from payouts where ordered_at is null
     union all
     select '{HOUSE_MERCHANT}'::uuid, -amount_minor from draws where state = 'ordered'
+    union all
+    select '{SALES_MERCHANT}'::uuid, -allocated_minor from sales where allocated_minor > 0
+    union all
+    select '{SALES_MERCHANT}'::uuid, -r.amount_minor from sale_refunds as r join sales as s on s.id = r.sale_id
+    where r.state = 'done' and s.means <> 'card'
     union all
     select m.id, p.minor from placed as p join merchants as m on m.account_id = p.account_id
 ), owed as (

@@ -97,6 +97,7 @@ def _summary(statement: Statement, words: Words) -> list[list[str]]:
         "refunded": -totals.refunded_minor,
         "reversed": -totals.reversed_minor,
         "charged_back": -totals.charged_back_minor,
+        "loaded": -totals.loaded_minor,
         "fees": -totals.fees_minor,
         "paid": statement.paid_minor,
         "carried": statement.carried_minor,

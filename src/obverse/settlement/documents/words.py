@@ -25,6 +25,7 @@ WORDS: Final[Mapping[Language, Words]] = {
         "refunded": "Refunds",
         "reversed": "Reversals",
         "charged_back": "Disputes lost",
+        "loaded": "Cash taken for cards",
         "fees": "Fees",
         "paid": "Paid out",
         "carried": "Carried forward",
@@ -44,6 +45,8 @@ WORDS: Final[Mapping[Language, Words]] = {
         "refund": "refund",
         "reversal": "reversal",
         "dispute_lost": "dispute lost",
+        "load": "cash for a card",
+        "load_reversal": "cash returned",
     },
     Language.KO: {
         "title": "정산 명세서",
@@ -57,6 +60,7 @@ WORDS: Final[Mapping[Language, Words]] = {
         "refunded": "환불",
         "reversed": "취소",
         "charged_back": "분쟁 차감",
+        "loaded": "카드 충전 수납금",
         "fees": "수수료",
         "paid": "지급액",
         "carried": "차기 이월",
@@ -76,6 +80,8 @@ WORDS: Final[Mapping[Language, Words]] = {
         "refund": "환불",
         "reversal": "취소",
         "dispute_lost": "분쟁 차감",
+        "load": "카드 충전",
+        "load_reversal": "충전 취소",
     },
 }
 

@@ -33,7 +33,10 @@ LOCK_OLDEST_OPEN: Final = f"""
 select {_SETTLEMENT} from settlements where state <> 'closed' order by day limit 1 for update
 """
 
-_TO_SETTLE: Final = "settlement_id is null and kind in ('capture', 'refund', 'reversal', 'dispute_lost')"
+_TO_SETTLE: Final = (
+    "settlement_id is null"
+    " and kind in ('capture', 'refund', 'reversal', 'dispute_lost', 'load', 'load_reversal')"
+)
 """The very condition of the index `actions_to_settle`."""
 
 COUNT_TO_SETTLE: Final = f"select count(*) from actions where {_TO_SETTLE} and created_at < $1"
@@ -71,13 +74,16 @@ with taken as materialized (
     returning actions.id, actions.partition_id, actions.merchant_id, actions.kind, actions.amount_minor,
         actions.fee_minor, taken.is_owed
 ), added as (
-    insert into settlement_lines as line
+    insert into settlement_lines as line (settlement_id, merchant_id, partition_id, captured_minor,
+        refunded_minor, reversed_minor, charged_back_minor, fees_minor, actions, loaded_minor)
     select $1, merchant_id, partition_id,
         coalesce(sum(amount_minor) filter (where kind = 'capture'), 0),
         coalesce(sum(amount_minor) filter (where kind = 'refund'), 0),
         coalesce(sum(amount_minor) filter (where kind = 'reversal'), 0),
         coalesce(sum(amount_minor) filter (where kind = 'dispute_lost'), 0),
-        sum(fee_minor), count(*)
+        sum(fee_minor), count(*),
+        coalesce(sum(case kind when 'load' then amount_minor else -amount_minor end)
+            filter (where kind in ('load', 'load_reversal')), 0)
     from marked where is_owed group by merchant_id, partition_id
     on conflict (settlement_id, merchant_id, partition_id) do update set
         captured_minor = line.captured_minor + excluded.captured_minor,
@@ -85,7 +91,8 @@ with taken as materialized (
         reversed_minor = line.reversed_minor + excluded.reversed_minor,
         charged_back_minor = line.charged_back_minor + excluded.charged_back_minor,
         fees_minor = line.fees_minor + excluded.fees_minor,
-        actions = line.actions + excluded.actions
+        actions = line.actions + excluded.actions,
+        loaded_minor = line.loaded_minor + excluded.loaded_minor
 )
 update settlements set
     actions = actions + (select count(*) from marked),
@@ -111,7 +118,7 @@ from found left join settlement_balances using (merchant_id) order by merchant_i
 
 LINES: Final = """
 select merchant_id, partition_id, captured_minor, refunded_minor, reversed_minor, charged_back_minor,
-    fees_minor, actions
+    fees_minor, actions, loaded_minor
 from settlement_lines where settlement_id = $1 and merchant_id = any($2::uuid[])
 order by merchant_id, partition_id
 """

@@ -21,6 +21,7 @@ STATEMENTS: Final = Table(
         "charged_back_minor": "bigint",
         "fees_minor": "bigint",
         "actions": "bigint",
+        "loaded_minor": "bigint",
         "paid_minor": "bigint",
         "carried_minor": "bigint",
         "created_at": "timestamptz",
@@ -29,21 +30,23 @@ STATEMENTS: Final = Table(
 
 _STATEMENT: Final = """
 select s.id, s.settlement_id, day, merchant_id, brought_minor, captured_minor, refunded_minor, reversed_minor,
-    charged_back_minor, fees_minor, s.actions, paid_minor, carried_minor, created_at
+    charged_back_minor, fees_minor, s.actions, loaded_minor, paid_minor, carried_minor, created_at
 from merchant_statements as s join settlements on settlements.id = s.settlement_id
 """
 
+_SIGNED: Final = "case when kind in ('capture', 'load_reversal') then amount_minor else -amount_minor end"
+"""What an action is worth to its merchant."""
+
 LOAD: Final = f"{_STATEMENT} where s.id = any($1::uuid[])"
 
-ENTRIES: Final = """
-select id, authorization_id, kind, case kind when 'capture' then amount_minor else -amount_minor end,
-    fee_minor, created_at
+ENTRIES: Final = f"""
+select id, authorization_id, kind, {_SIGNED}, fee_minor, created_at
 from actions where settlement_id = $1 and merchant_id = $2 and id > $3 order by id limit $4
 """
 
-DAY_SUMS: Final = """
+DAY_SUMS: Final = f"""
 select (created_at at time zone $3)::date as day, kind, count(*),
-    sum(case kind when 'capture' then amount_minor else -amount_minor end)::bigint, sum(fee_minor)::bigint
+    sum({_SIGNED})::bigint, sum(fee_minor)::bigint
 from actions where settlement_id = $1 and merchant_id = $2 group by 1, 2 order by 1, 2
 """
 
@@ -124,6 +127,7 @@ def _statement_row(statement: Statement) -> tuple[object, ...]:
         totals.charged_back_minor,
         totals.fees_minor,
         totals.actions,
+        totals.loaded_minor,
         statement.paid_minor,
         statement.carried_minor,
         statement.created_at,
