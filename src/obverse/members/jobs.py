@@ -1,45 +1,56 @@
 """What the members room does in the background."""
 
+from collections.abc import Sequence
+
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
-from obverse.members import repository
-from obverse.members.model import SealedAddress
 from obverse.members.ports import IdentityVault
-from obverse.members.rules import LOCK_OUT
-from obverse.members.service import address_context
+from obverse.members.repository import factors, profiles, recoveries, seals, sign_ins
+from obverse.members.repository.seals import PLACES, Place
+from obverse.members.rules import HISTORY_KEPT, LONGEST
 
 
-class AddressesRekey:
-    """Addresses: seal anew under the active key. A `Rekey` of the vault's rotation."""
+class SealsRekey:
+    """What is sealed in one place: seal anew under the active key. A `Rekey` of the vault's rotation."""
 
-    name = "addresses"
-
-    def __init__(self, vault: IdentityVault) -> None:
+    def __init__(self, vault: IdentityVault, place: Place) -> None:
         self._vault = vault
+        self._place = place
+        self.name = place.name
 
     async def count(self, conn: Connection) -> int:
-        """How many addresses are sealed under an older key."""
-        return await repository.count_stale(conn, self._vault.active_encryption)
+        """How many rows are sealed under an older key."""
+        return await seals.count_stale(conn, self._place, self._vault.active_encryption)
 
     async def step(self, conn: Connection, limit: int) -> int:
-        """Seal up to `limit` addresses anew in the caller's transaction; returns how many."""
-        await self._vault.pin_keys(conn)
-        stale = await repository.lock_stale(conn, self._vault.active_encryption, limit)
+        """Seal up to `limit` rows anew in the caller's transaction; returns how many."""
+        vault, place = self._vault, self._place
+        await vault.pin_keys(conn)
+        stale = await seals.lock_stale(conn, place, vault.active_encryption, limit)
         fresh = []
-        for address in stale:
-            context = address_context(address.member_id)
-            opened = self._vault.open(address.sealed, context)
-            fresh.append(SealedAddress(address.member_id, self._vault.seal(opened, context)))
-        await repository.reseal(conn, fresh)
+        for id_, sealed in stale:
+            context = place.context_of(id_)
+            fresh.append((id_, vault.seal(vault.open(sealed, context), context)))
+        await seals.reseal(conn, place, fresh)
         return len(fresh)
 
 
+def rekeys(vault: IdentityVault) -> Sequence[SealsRekey]:
+    """Every kind of row of this room that follows when keys change."""
+    return [SealsRekey(vault, place) for place in PLACES]
+
+
 async def sweep(database: Database, clock: Clock) -> int:
-    """Delete sessions that are over, and attempts too old to count; returns how many rows went.
+    """Delete what is over: sessions, attempts too old to count, codes, tokens and challenges that have ended,
+    and old history; returns how many sessions and attempts went.
 
     Attempts are also kept for IDs that do not exist, so without this a guesser would fill the table.
     """
     now = clock.now()
     async with database.transaction() as conn:
-        sessions = await repository.sweep_sessions(conn, now)
-        return sessions + await repository.sweep_attempts(conn, now - LOCK_OUT, now)
+        await profiles.sweep_changes(conn, now)
+        await recoveries.sweep(conn, now)
+        await factors.sweep_challenges(conn, now)
+        await sign_ins.sweep_sign_ins(conn, now - HISTORY_KEPT)
+        sessions = await sign_ins.sweep_sessions(conn, now)
+        return sessions + await sign_ins.sweep_attempts(conn, now - LONGEST, now)

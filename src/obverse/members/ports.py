@@ -1,9 +1,11 @@
-"""What the members room needs of the vault."""
+"""What the members room needs of the vault and of the letters."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from obverse.kit.database import Connection
 from obverse.kit.secret import Sealed, Secret
+from obverse.letters.model import Letter
 
 
 class IdentityVault(Protocol):
@@ -28,4 +30,12 @@ class IdentityVault(Protocol):
 
     async def pin_keys(self, conn: Connection) -> None:
         """Keep key versions as they are until this transaction ends; comes before storing what was sealed."""
+        ...
+
+
+class Post(Protocol):
+    """Sends letters."""
+
+    async def post(self, conn: Connection, letters: Sequence[Letter]) -> int:
+        """Have these sent, if and only if the caller's transaction commits."""
         ...

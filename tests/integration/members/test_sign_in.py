@@ -10,7 +10,7 @@ from tests.factories.wallet import House, a_member_with_credit_line
 from obverse.kit.ids import to_text
 from obverse.kit.secret import Secret
 from obverse.members import SignInLocked, WrongCredentials, sweep
-from obverse.members.rules import FAILURES_MAX, LOCK_OUT, SESSION_LIFETIME
+from obverse.members.rules import FAILURES_MAX, LOCK_OUT, LONGEST, SESSION_LIFETIME
 
 WRONG = Secret("not this one, surely")
 NOBODY = "mem_00000000000000000000000000"
@@ -88,7 +88,7 @@ async def test_old_attempts_are_swept_but_a_lock_out_is_not(house: House) -> Non
     await refusals(house, member_id, FAILURES_MAX)
     assert await sweep(house.database, house.clock) == 0
     assert await refusals(house, member_id, 1, PASSWORD) == [SignInLocked]
-    let_pass(house, LOCK_OUT)
+    let_pass(house, LONGEST)
     assert await sweep(house.database, house.clock) == 2
 
 
@@ -105,3 +105,22 @@ async def test_p11_neither_password_nor_token_nor_identity_nor_address_is_stored
         plain = secret.reveal()
         assert plain not in stored
         assert plain.encode().hex() not in stored
+
+
+async def test_a_sign_in_under_way_does_not_outlive_the_password_it_began_with(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member_id = await a_member_id(house)
+    session, _ = await house.members.sign_in(member_id, PASSWORD)
+    passwords = house.members._means.passwords
+    matches = passwords.matches
+
+    async def matches_and_then_it_is_changed(password: Secret, password_hash: str | None) -> bool:
+        monkeypatch.undo()
+        right = await matches(password, password_hash)
+        await house.members.change_password(session, PASSWORD, Secret("another one"))
+        return right
+
+    monkeypatch.setattr(passwords, "matches", matches_and_then_it_is_changed)
+    assert await refusals(house, member_id, 1, PASSWORD) == [WrongCredentials]
+    await house.members.sign_in(member_id, Secret("another one"))

@@ -1,5 +1,6 @@
 """How often a password may be tried, and where members live: OT-5."""
 
+from base64 import b32encode
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from obverse.kit.errors import InvalidRequest
 from obverse.kit.secret import Secret
 from obverse.members import SignInLocked
 from obverse.members.model import Attempts
-from obverse.members.rules import FAILURES_MAX, LOCK_OUT, count_attempt, identity_number
+from obverse.members.rules import FAILURES_MAX, LOCK_OUT, count_attempt, identity_number, totp_step
 
 NONE = Attempts(0, None, NOON)
 
@@ -72,3 +73,26 @@ def test_an_identity_number_is_read_in_one_form(written: str) -> None:
 def test_what_is_not_an_identity_number_is_refused(written: str) -> None:
     with pytest.raises(InvalidRequest):
         identity_number(Secret(written))
+
+
+RFC_6238 = Secret(b32encode(b"12345678901234567890").decode())
+
+
+@pytest.mark.parametrize(
+    ("code", "at", "newer_than", "step"),
+    [
+        pytest.param("287082", 59, 0, 1, id="vector of RFC 6238"),
+        pytest.param("081804", 1_111_111_109, 0, 37_037_036, id="another"),
+        pytest.param("287082", 89, 0, 1, id="one step late"),
+        pytest.param("287082", 29, 0, 1, id="one step early"),
+        pytest.param("287082", 90, 0, None, id="two steps late"),
+        pytest.param("287082", 59, 1, None, id="used up"),
+        pytest.param("287083", 59, 0, None, id="wrong"),
+        pytest.param("", 59, 0, None, id="empty"),
+        pytest.param("٢٨٧٠٨٢", 59, 0, None, id="digits of another script"),
+    ],
+)
+def test_a_one_time_code_belongs_to_a_step_that_is_not_used_up(
+    code: str, at: int, newer_than: int, step: int | None
+) -> None:
+    assert totp_step(RFC_6238, code, at, newer_than) == step
