@@ -8,13 +8,31 @@ OT-8, PF-8. The engine reads and spends cards through `repository`, in its own c
 from obverse.cards.errors import (
     CardHandedOver,
     CardIsClosed,
+    CardIsInactive,
     CardNotFound,
     CardNotGiveable,
     ClaimLinkExists,
     ClaimLinkInvalid,
+    FulfilmentExists,
+    FulfilmentMoved,
+    FulfilmentNotFound,
+    HolderUnknown,
+    NotPhysical,
+    PinLocked,
+    WrongPin,
 )
+from obverse.cards.fulfilment_model import (
+    Address,
+    Fulfilment,
+    FulfilmentState,
+    MakerLine,
+    Place,
+    PlasticWish,
+)
+from obverse.cards.fulfilments import Fulfilments, FulfilmentsRekey
 from obverse.cards.jobs import CardsRekey
 from obverse.cards.model import (
+    STORED_VALUE,
     Card,
     CardFace,
     CardKind,
@@ -26,18 +44,26 @@ from obverse.cards.model import (
     Issued,
     Order,
     RequestKey,
+    Service,
     Sight,
     SpentOn,
+    StoredValueOrder,
     Viewer,
 )
-from obverse.cards.rules import face_expiry, sight
+from obverse.cards.pins import NewPin, Pins, PinStatus
+from obverse.cards.ports import HandBalance
+from obverse.cards.rules import controls_of, face_expiry, sight
 from obverse.cards.service import Cards
+from obverse.cards.stored_value import StoredValueCards
 
 __all__ = [
+    "STORED_VALUE",
+    "Address",
     "Card",
     "CardFace",
     "CardHandedOver",
     "CardIsClosed",
+    "CardIsInactive",
     "CardKind",
     "CardNotFound",
     "CardNotGiveable",
@@ -49,13 +75,35 @@ __all__ = [
     "ClaimLinkExists",
     "ClaimLinkInvalid",
     "Controls",
+    "Fulfilment",
+    "FulfilmentExists",
+    "FulfilmentMoved",
+    "FulfilmentNotFound",
+    "FulfilmentState",
+    "Fulfilments",
+    "FulfilmentsRekey",
+    "HandBalance",
     "HeldBy",
+    "HolderUnknown",
     "Issued",
+    "MakerLine",
+    "NewPin",
+    "NotPhysical",
     "Order",
+    "PinLocked",
+    "PinStatus",
+    "Pins",
+    "Place",
+    "PlasticWish",
     "RequestKey",
+    "Service",
     "Sight",
     "SpentOn",
+    "StoredValueCards",
+    "StoredValueOrder",
     "Viewer",
+    "WrongPin",
+    "controls_of",
     "face_expiry",
     "sight",
 ]

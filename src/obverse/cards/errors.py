@@ -23,6 +23,16 @@ class CardIsClosed(ObverseError):
         super().__init__("This card is closed.")
 
 
+class CardIsInactive(ObverseError):
+    """The card was not set up by its buyer yet, or not sold by its agent."""
+
+    code = "card_inactive"
+
+    def __init__(self, card_id: CardId) -> None:
+        self.card_id = card_id
+        super().__init__("This card is not in use yet.")
+
+
 class CardHandedOver(ObverseError):
     """The card is a recipient's now: the member may no longer reveal, stop or take it back (OT-8)."""
 
@@ -63,3 +73,72 @@ class ClaimLinkInvalid(ObverseError):
 
     def __init__(self) -> None:
         super().__init__("This link is not valid, or not any more.")
+
+
+class WrongPin(ObverseError):
+    """The present PIN, which is needed to set another, is a different one. It counts as a try."""
+
+    code = "wrong_pin"
+    param = "old_pin"
+
+    def __init__(self, card_id: CardId) -> None:
+        self.card_id = card_id
+        super().__init__("That is not the PIN of this card.")
+
+
+class PinLocked(ObverseError):
+    """Too many wrong PINs: none is taken any more until the holder sets another one."""
+
+    code = "pin_locked"
+
+    def __init__(self, card_id: CardId) -> None:
+        self.card_id = card_id
+        super().__init__("Too many wrong PINs. Sign in again and set a new one without the old.")
+
+
+class HolderUnknown(ObverseError):
+    """The holder token is nobody's: unknown, or of a card that is a member's by now."""
+
+    code = "holder_unknown"
+    param = "holder_token"
+
+    def __init__(self) -> None:
+        super().__init__("This holder token is not valid, or not any more.")
+
+
+class NotPhysical(ObverseError):
+    """Cards of this kind, or of this programme, are not made of plastic."""
+
+    code = "card_not_physical"
+
+    def __init__(self, card_id: CardId) -> None:
+        self.card_id = card_id
+        super().__init__("This card cannot be made of plastic.")
+
+
+class FulfilmentExists(ObverseError):
+    """The card is being made or is on its way already, with other wishes."""
+
+    code = "fulfilment_exists"
+
+    def __init__(self, card_id: CardId) -> None:
+        self.card_id = card_id
+        super().__init__("This card is being made already.")
+
+
+class FulfilmentNotFound(NotFound):
+    """No card in the making with that id, or none that the caller may see (P12)."""
+
+    code = "fulfilment_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("fulfilment")
+
+
+class FulfilmentMoved(ObverseError):
+    """The card is not where this step begins; `state` tells where it is."""
+
+    code = "fulfilment_moved"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The card is {state}; this step does not follow.")

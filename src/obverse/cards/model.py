@@ -3,19 +3,49 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
-from obverse.kit.ids import CardId, MemberId, MerchantId, PartitionId, SourceId
+from obverse.kit.ids import (
+    CardBatchId,
+    CardId,
+    MemberId,
+    MerchantId,
+    PartitionId,
+    ProgrammeId,
+    SourceId,
+)
 from obverse.kit.money import CurrencyCode
 from obverse.kit.secret import Secret
 
 
 class CardKind(StrEnum):
     ONE_TIME = "one_time"
+    PREPAID = "prepaid"
+    """Stored value for its holder, under a programme."""
+    GIFT = "gift"
+    """Stored value that somebody else has paid for."""
+
+
+CHUNK: Final = 500
+"""Numbers made in one go: some milliseconds, in which nothing else runs in this process."""
+
+STORED_VALUE: Final = frozenset({CardKind.PREPAID, CardKind.GIFT})
+
+
+class Service(StrEnum):
+    """What a card may be spent on (PP-5); told by the merchant's category."""
+
+    GOODS = "goods"
+    CONTENT = "content"
+    VOICE = "voice"
+    CALLS = "calls"
 
 
 class CardState(StrEnum):
+    INACTIVE = "inactive"
+    """Not good yet: not set up by its buyer, or not sold by its agent."""
     ACTIVE = "active"
     SUSPENDED = "suspended"
     CLOSED = "closed"
@@ -26,6 +56,8 @@ class SpentOn(StrEnum):
 
     APPROVAL = "approval"
     CAPTURE = "capture"
+    NEVER = "never"
+    """Stored value ends when it is gone."""
 
 
 class HeldBy(StrEnum):
@@ -46,6 +78,9 @@ class Controls(msgspec.Struct, frozen=True):
     spent_on: SpentOn = SpentOn.APPROVAL
     uses: int = 1
     """How many payments at issue; `Card.uses_left` is what remains of them."""
+    services: tuple[Service, ...] | None = None
+    merchants: tuple[MerchantId, ...] | None = None
+    """What the programme allowed when the card was issued (PP-15)."""
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -59,7 +94,8 @@ class Card(msgspec.Struct, frozen=True):
     serial: int
     last_four: str
     number_hash: bytes
-    member_id: MemberId
+    member_id: MemberId | None
+    """None where nobody we know holds it: then whoever has it in hand."""
     held_by: HeldBy
     currency: CurrencyCode
     controls: Controls
@@ -70,6 +106,19 @@ class Card(msgspec.Struct, frozen=True):
     """Sources in the order in which they pay."""
     created_at: datetime
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+    programme_id: ProgrammeId | None = None
+    batch_id: CardBatchId | None = None
+    """The agent's batch it came in (PP-4)."""
+    face_value_minor: int | None = None
+    """What it was bought for, or will be sold for."""
+    name: str = ""
+    pin_hash: bytes | None = None
+    """Keyed hash over number and PIN: with a new number a new PIN is due."""
+    pin_failures: int = 0
+    tell_of_use: bool = False
+    """Whether its holder wants to hear of each use (WA-3)."""
+    is_held: bool = False
+    """Whether somebody has a holder token for it: who claimed it, or its buyer who uses it."""
 
 
 class CardUse(msgspec.Struct, frozen=True):
@@ -78,6 +127,8 @@ class CardUse(msgspec.Struct, frozen=True):
     id: CardId
     uses_left: int
     spent_minor: int
+    pin_failures: int
+    state: CardState
 
 
 class CardFace(msgspec.Struct, frozen=True):
@@ -96,11 +147,32 @@ class Order(msgspec.Struct, frozen=True):
     """
 
     partition_id: PartitionId
-    member_id: MemberId
+    member_id: MemberId | None
     currency: CurrencyCode
     controls: Controls
     funding: tuple[SourceId, ...]
     expires_at: datetime | None = None
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class StoredValueOrder(msgspec.Struct, frozen=True):
+    """What cards with balances of their own are asked for; all of one order are alike but for their numbers.
+
+    What restricts spending (`controls`) is what the programme says at this moment (PP-15).
+    """
+
+    partition_id: PartitionId
+    kind: CardKind
+    programme_id: ProgrammeId
+    currency: CurrencyCode
+    controls: Controls
+    expires_at: datetime
+    state: CardState = CardState.ACTIVE
+    member_id: MemberId | None = None
+    batch_id: CardBatchId | None = None
+    face_value_minor: int | None = None
+    name: str = ""
+    tell_of_use: bool = False
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -109,6 +181,11 @@ class RequestKey(msgspec.Struct, frozen=True):
 
     key: str
     fingerprint: bytes
+
+
+def row_keys(request: RequestKey, count: int) -> list[str]:
+    """A key for each card of an order: the database holds each to one."""
+    return [f"{request.key}/{index}" for index in range(count)]
 
 
 class Issued(msgspec.Struct, frozen=True):

@@ -1,29 +1,70 @@
 """What may be asked of a card, by whom, and who may see what. No I/O, no clock."""
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
 from obverse.cards.errors import (
     CardHandedOver,
     CardIsClosed,
+    CardIsInactive,
     CardNotFound,
     CardNotGiveable,
     ClaimLinkInvalid,
 )
-from obverse.cards.model import Card, CardState, ClaimLink, Controls, HeldBy, Order, Sight, Viewer
+from obverse.cards.model import (
+    Card,
+    CardKind,
+    CardState,
+    ClaimLink,
+    Controls,
+    HeldBy,
+    Order,
+    Service,
+    Sight,
+    SpentOn,
+    Viewer,
+)
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import PartitionId
 from obverse.kit.metadata import check_metadata
 from obverse.kit.money import AMOUNT_MINOR_MAX
+from obverse.programmes.model import Programme
 
 VALIDITY_MONTHS: Final = 36
 """How long a number is good on its face, and so the latest `expires_at`."""
 
 USES_MAX: Final = 1_000
+NAME_LENGTH_MAX: Final = 15
+PIN_TRIES_MAX: Final = 5
+"""Wrong PINs in a row before a card is locked until its holder sets another."""
 CATEGORIES_MAX: Final = 100
 FUNDING_MAX: Final = 10
 PARTITIONS_MAX: Final = 100
+
+
+_SERVICE_OF: Final[Mapping[str, Service]] = {
+    "4814": Service.CALLS,
+    "5966": Service.VOICE,
+    "5967": Service.VOICE,
+    "4816": Service.CONTENT,
+    "4899": Service.CONTENT,
+    "5815": Service.CONTENT,
+    "5816": Service.CONTENT,
+    "5817": Service.CONTENT,
+    "5818": Service.CONTENT,
+    "7994": Service.CONTENT,
+}
+
+
+def service_of(category: str) -> Service:
+    """What a merchant of this category sells, as far as cards can be held to it (PP-5; ISO 18245).
+
+    >>> service_of("4814"), service_of("5942")
+    (<Service.CALLS: 'calls'>, <Service.GOODS: 'goods'>)
+    """
+    return _SERVICE_OF.get(category, Service.GOODS)
 
 
 def serial_of(sequence_value: int, partition_id: PartitionId) -> int:
@@ -82,6 +123,17 @@ def check_controls(controls: Controls) -> None:
         _check_categories(controls.categories)
 
 
+def controls_of(programme: Programme) -> Controls:
+    """What a card issued under this programme now may be spent on, for as long as it lives (PP-15)."""
+    services = programme.services
+    return Controls(
+        categories=programme.categories,
+        spent_on=SpentOn.NEVER,
+        services=tuple(map(Service, services)) if services is not None else None,
+        merchants=programme.merchants,
+    )
+
+
 def _check_limit(limit_minor: int | None, param: str) -> None:
     if limit_minor is not None and not 0 <= limit_minor <= AMOUNT_MINOR_MAX:
         raise InvalidRequest(f"A limit must be between 0 and {AMOUNT_MINOR_MAX}.", param)
@@ -92,6 +144,20 @@ def _check_categories(categories: Sequence[str]) -> None:
         raise InvalidRequest(f"Name 1 to {CATEGORIES_MAX} categories, or none at all.", "controls.categories")
     if not all(len(c) == 4 and c.isascii() and c.isdigit() for c in categories):
         raise InvalidRequest("A merchant category has four digits (ISO 18245).", "controls.categories")
+
+
+def card_name(name: str) -> str:
+    """A name that a holder gives a card, in one form: up to 15 letters, digits and marks (WA-3).
+
+    Pictures are no letters: they take the width of several and look different everywhere.
+    Raises `InvalidRequest`.
+    """
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+    if len(name) > NAME_LENGTH_MAX:
+        raise InvalidRequest(f"A card's name has up to {NAME_LENGTH_MAX} characters.", "name")
+    if not all(unicodedata.category(letter)[0] in "LMNPZ" for letter in name):
+        raise InvalidRequest("A card's name is made of letters, digits and punctuation.", "name")
+    return name
 
 
 class InHand(Protocol):
@@ -118,7 +184,7 @@ def sight(card: InHand, viewer: Viewer) -> Sight:
 
 def check_reveal(card: Card, viewer: Viewer) -> None:
     """Refuse to show the number to anybody but its holder. Raises `CardHandedOver`, `CardNotFound`."""
-    _check_holder(card, viewer)
+    check_holder(card, viewer)
     if not sight(card, viewer).number:
         raise CardNotFound
 
@@ -126,18 +192,22 @@ def check_reveal(card: Card, viewer: Viewer) -> None:
 def change_state(card: Card, wanted: CardState, viewer: Viewer) -> bool:
     """Whether the card has to change to get to `wanted`; asking twice is fine.
 
-    Raises `CardIsClosed` for what would reopen a card, `CardHandedOver` where the giver wants to stop what
-    was given away: like cash, it is gone.
+    Raises `CardIsClosed` for what would reopen a card, `CardIsInactive` for one that was never set up or
+    sold, `CardHandedOver` where the giver wants to stop what was given away: like cash, it is gone.
     """
-    _check_holder(card, viewer)
+    check_holder(card, viewer)
     if card.state is wanted:
         return False
     if card.state is CardState.CLOSED:
         raise CardIsClosed(card.id)
+    if card.state is CardState.INACTIVE and wanted is not CardState.CLOSED:
+        # Else stopping it and letting it go on would be a way around buying it.
+        raise CardIsInactive(card.id)
     return True
 
 
-def _check_holder(card: Card, viewer: Viewer) -> None:
+def check_holder(card: Card, viewer: Viewer) -> None:
+    """Refuse whoever does not have the card in hand. Raises `CardHandedOver`, `CardNotFound`."""
     if viewer is Viewer.MEMBER and card.held_by is HeldBy.RECIPIENT:
         raise CardHandedOver(card.id)
     if viewer is Viewer.RECIPIENT and card.held_by is HeldBy.MEMBER:
@@ -145,10 +215,14 @@ def _check_holder(card: Card, viewer: Viewer) -> None:
 
 
 def is_giveable(card: Card, now: datetime) -> bool:
-    """Whether the card is as good as cash: active, not expired, and nothing of it used."""
+    """Whether the card is as good as cash: active, not expired, and nothing of it used.
+
+    A card that was bought for somebody is inactive until they have it (PP-3); an agent's has to be sold.
+    """
+    bought = card.state is CardState.INACTIVE and card.batch_id is None
     return (
-        card.held_by is HeldBy.MEMBER
-        and card.state is CardState.ACTIVE
+        not _is_taken(card)
+        and (card.state is CardState.ACTIVE or bought)
         and now < card.expires_at
         and card.uses_left == card.controls.uses
         and card.spent_minor == 0
@@ -157,7 +231,7 @@ def is_giveable(card: Card, now: datetime) -> bool:
 
 def check_hand_over(card: Card, now: datetime) -> None:
     """Refuse to hand over a card that is gone already, or no longer good."""
-    _check_holder(card, Viewer.MEMBER)
+    check_not_taken(card)
     if not is_giveable(card, now):
         raise CardNotGiveable(card.id)
 
@@ -167,9 +241,15 @@ def is_live(link: ClaimLink, now: datetime) -> bool:
     return link.claimed_at is None and link.withdrawn_at is None and now < link.expires_at
 
 
-def check_withdraw(card: Card) -> None:
-    """Refuse to take back what has been claimed. Raises `CardHandedOver`."""
-    _check_holder(card, Viewer.MEMBER)
+def check_not_taken(card: Card) -> None:
+    """Refuse to give, or to take back, what has been claimed. Raises `CardHandedOver`."""
+    if _is_taken(card):
+        raise CardHandedOver(card.id)
+
+
+def _is_taken(card: Card) -> bool:
+    """Whether somebody has it in hand who is no member. Nobody has what was bought and lies unclaimed."""
+    return card.held_by is HeldBy.RECIPIENT and (card.is_held or card.kind is CardKind.ONE_TIME)
 
 
 def claimable(card: Card | None, link: ClaimLink | None, now: datetime) -> Card:

@@ -85,6 +85,8 @@ class Merchant(msgspec.Struct, frozen=True):
     """The kinds of cards it takes, as the cards' room names them."""
     fee_plan: FeePlan = FeePlan()
     payout: PayoutTerms = PayoutTerms()
+    is_agent: bool = False
+    """Whether it sells cards and takes cash for them at its tills (PP-4, WA-6)."""
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -106,6 +108,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     fee_plan: FeePlan = FeePlan()
     accepts: frozenset[str] = ACCEPTED_AT_FIRST
+    is_agent: bool = False
 
 
 class ApplicationState(StrEnum):
@@ -139,6 +142,7 @@ class MerchantChange(msgspec.Struct, frozen=True):
     terminals: tuple[str, ...] | None = None
     accepts: frozenset[str] | None = None
     fee_plan: FeePlan | None = None
+    is_agent: bool | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -193,7 +193,7 @@ def is_approval_repeated(application: Application, merchant: Merchant | None, te
     """Whether this very approval was given before. Raises `ApplicationDecided` where another was."""
     if application.state is ApplicationState.SUBMITTED:
         return False
-    if merchant is None or Terms(merchant.fee_plan, merchant.accepts) != terms:
+    if merchant is None or Terms(merchant.fee_plan, merchant.accepts, merchant.is_agent) != terms:
         raise ApplicationDecided
     return True
 

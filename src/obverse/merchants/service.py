@@ -105,6 +105,7 @@ class Merchants:
             accepts=terms.accepts,
             fee_plan=terms.fee_plan,
             payout=PayoutTerms(details.rhythm),
+            is_agent=terms.is_agent,
         )
         rules.check_merchant(merchant)
         await repository.insert(conn, merchant)
@@ -129,6 +130,10 @@ class Merchants:
         return await self._directory.get(
             (acquirer_id, merchant_no), lambda: self._find(acquirer_id, merchant_no)
         )
+
+    async def known(self, conn: Connection, ids: Sequence[MerchantId]) -> frozenset[MerchantId]:
+        """Those among these ids that are merchants, closed ones included."""
+        return frozenset(await repository.load(conn, ids))
 
     async def list(self, page: PageRequest) -> Page[Merchant]:
         """All merchants, newest first, closed ones included."""

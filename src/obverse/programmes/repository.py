@@ -7,6 +7,7 @@ from typing import Any, Final
 from obverse.kit.database import Connection
 from obverse.kit.ids import ProgrammeId
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
+from obverse.programmes.errors import ProgrammeClosed, ProgrammeNotFound
 from obverse.programmes.model import Programme, ProgrammeState
 
 _COLUMNS: Final = """
@@ -42,6 +43,16 @@ where id = $1
 async def load(conn: Connection, ids: Iterable[ProgrammeId]) -> dict[ProgrammeId, Programme]:
     """The programmes with these ids. Unknown ids are simply absent."""
     return {p.id: p for p in map(_programme, await conn.fetch(LOAD, list(ids)))}
+
+
+async def load_open(conn: Connection, programme_id: ProgrammeId) -> Programme:
+    """One that still sells and issues. Raises `ProgrammeNotFound`, `ProgrammeClosed`."""
+    programme = (await load(conn, [programme_id])).get(programme_id)
+    if programme is None:
+        raise ProgrammeNotFound("programme")
+    if programme.state is ProgrammeState.CLOSED:
+        raise ProgrammeClosed(programme_id)
+    return programme
 
 
 async def lock(conn: Connection, ids: Iterable[ProgrammeId]) -> dict[ProgrammeId, Programme]:

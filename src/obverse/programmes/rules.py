@@ -33,7 +33,7 @@ def check_terms(terms: Terms) -> None:
     if unit is not None and not 1 <= unit <= terms.ceiling_minor:
         raise InvalidRequest("Charges come in units of 1 up to the ceiling.", "charge_unit")
     if not terms.denominations and unit is None:
-        raise InvalidRequest("Name denominations or a charge_unit, else nothing can be paid in.", "charge_unit")
+        raise InvalidRequest("Name denominations or a charge_unit; else nothing is paid in.", "charge_unit")
     if not 1 <= terms.validity_months <= VALIDITY_MONTHS_MAX:
         raise InvalidRequest(f"Validity is 1 to {VALIDITY_MONTHS_MAX} months.", "validity_months")
     _check_restrictions(terms)
@@ -90,7 +90,9 @@ def differences(before: Programme, after: Programme) -> Mapping[str, str]:
     """What changed, field by field, as the audit log shall tell it: `{"giftable": "False -> True"}`."""
     old, new = asdict(terms_of(before)), asdict(terms_of(after))
     return {
-        name: f"{_told(name, old[name])} -> {_told(name, new[name])}" for name in old if old[name] != new[name]
+        name: f"{_told(name, old[name])} -> {_told(name, new[name])}"
+        for name in old
+        if old[name] != new[name]
     }
 
 

@@ -5,20 +5,35 @@ own at their card company; credit lines; and cards issued against them. Source: 
 """
 
 from obverse.wallet.balances import Balances
+from obverse.wallet.bank_accounts import BankAccounts, BankAccountsRekey
+from obverse.wallet.batch_model import BatchCount, BatchState, BatchWish, CardBatch, MadeCard
+from obverse.wallet.batches import BatchSeedsRekey, CardBatches
 from obverse.wallet.errors import (
+    BankAccountLinked,
+    BankAccountNotFound,
+    BankAccountNotProvable,
+    BankCodeWrong,
+    BatchClosed,
+    BatchExported,
+    BatchNotFound,
     CardAlreadyLinked,
     CardNotVerified,
     CreditLineExists,
+    NoAgent,
     RegistrationRefused,
     SourceNotActive,
     SourceNotFound,
+    TooManyBankAccounts,
 )
 from obverse.wallet.model import (
     REFUNDABLE_LOTS,
     STORED,
+    BankAccountState,
     CardDetails,
     CardWish,
+    Draining,
     Funding,
+    LinkedAccount,
     Lot,
     LotBalance,
     LotKind,
@@ -29,12 +44,29 @@ from obverse.wallet.model import (
 )
 from obverse.wallet.ports import CardCheck, CheckResult, CreditBureau, CreditStanding
 from obverse.wallet.service import Wallet
+from obverse.wallet.stand_ins import StandIns, StandInWish
 
 __all__ = [
     "REFUNDABLE_LOTS",
     "STORED",
     "Balances",
+    "BankAccountLinked",
+    "BankAccountNotFound",
+    "BankAccountNotProvable",
+    "BankAccountState",
+    "BankAccounts",
+    "BankAccountsRekey",
+    "BankCodeWrong",
+    "BatchClosed",
+    "BatchCount",
+    "BatchExported",
+    "BatchNotFound",
+    "BatchSeedsRekey",
+    "BatchState",
+    "BatchWish",
     "CardAlreadyLinked",
+    "CardBatch",
+    "CardBatches",
     "CardCheck",
     "CardDetails",
     "CardNotVerified",
@@ -43,16 +75,23 @@ __all__ = [
     "CreditBureau",
     "CreditLineExists",
     "CreditStanding",
+    "Draining",
     "Funding",
+    "LinkedAccount",
     "Lot",
     "LotBalance",
     "LotKind",
+    "MadeCard",
+    "NoAgent",
     "RegistrationRefused",
     "Source",
     "SourceKind",
     "SourceNotActive",
     "SourceNotFound",
     "SourceState",
+    "StandInWish",
+    "StandIns",
     "Terms",
+    "TooManyBankAccounts",
     "Wallet",
 ]

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from obverse.cards.model import Card
 from obverse.kit import events
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
@@ -20,7 +21,16 @@ from obverse.ledger.model import Account, AccountKind, Transfer, TransferKind
 from obverse.ledger.rules import house_account
 from obverse.ledger.service import enter
 from obverse.wallet import repository, rules
-from obverse.wallet.model import Funding, Lot, LotBalance, LotKind, Source, SourceKind, SourceState
+from obverse.wallet.model import (
+    Draining,
+    Funding,
+    Lot,
+    LotBalance,
+    LotKind,
+    Source,
+    SourceKind,
+    SourceState,
+)
 from obverse.wallet.repository import lots as lot_rows
 
 _AT_ONCE: Final = 500
@@ -81,7 +91,7 @@ class Balances:
             self._transfer(f.from_account_id, lot.account_id, f.amount, f.subject_id, now)
             for f, lot in zip(fundings, lots, strict=True)
         ]
-        await _enter_all(conn, partition_id, transfers)
+        await _enter_all(conn, partition_id, lots, transfers)
         return lots
 
     async def drain(
@@ -100,17 +110,46 @@ class Balances:
         What ends last is taken first: what its holder keeps is to be spent soon either way. What is held for
         payments stays. Returns the amount in minor units; it may be less than asked for.
         """
+        draining = Draining(source_id, to_account_id, subject_id, frozenset(kinds), amount_minor)
+        return (await self.drain_all(conn, partition_id, [draining]))[0]
+
+    async def drain_all(
+        self, conn: Connection, partition_id: PartitionId, drainings: Sequence[Draining]
+    ) -> list[int]:
+        """The same for many at once, one after the other; returns how much each has taken."""
         now = self._clock.now()
-        wanted = frozenset(kinds)
-        await self._lock(conn, partition_id, [source_id])
-        found = [b for b in await lot_rows.balances(conn, [source_id]) if b.lot.kind in wanted]
-        parts = rules.drained(found[::-1], amount_minor)
-        transfers = [
-            self._transfer(lot.account_id, to_account_id, Money(part, lot.currency), subject_id, now)
-            for lot, part in parts
-        ]
-        await _enter_all(conn, partition_id, transfers)
-        return sum(part for _, part in parts)
+        source_ids = sorted({draining.source_id for draining in drainings})
+        await self._lock(conn, partition_id, source_ids)
+        left = await self.of(conn, source_ids)
+        taken: list[int] = []
+        lots: list[Lot] = []
+        transfers: list[Transfer] = []
+        for draining in drainings:
+            parts = rules.drained(left[draining.source_id], draining)
+            left = {**left, draining.source_id: rules.less(left[draining.source_id], parts)}
+            transfers += [
+                self._transfer(
+                    lot.account_id,
+                    draining.to_account_id,
+                    Money(part, lot.currency),
+                    draining.subject_id,
+                    now,
+                )
+                for lot, part in parts
+            ]
+            lots += [lot for lot, _ in parts]
+            taken.append(sum(part for _, part in parts))
+        await _enter_all(conn, partition_id, lots, transfers)
+        return taken
+
+    async def hand_on(self, conn: Connection, card: Card, *, as_gift: bool) -> None:
+        """Make a card's balance its holder's, in the commit in which the card becomes theirs.
+
+        `as_gift`: what is in it was paid for by somebody else, and so is never refunded to its holder.
+        """
+        await repository.set_member(conn, card.funding, card.member_id)
+        if as_gift:
+            await lot_rows.make_given(conn, card.funding)
 
     async def of(
         self, conn: Connection, source_ids: Sequence[SourceId]
@@ -151,7 +190,7 @@ class Balances:
                 )
                 for lot in full
             ]
-            await _enter_all(conn, partition_id, transfers)
+            await _enter_all(conn, partition_id, full, transfers)
             await lot_rows.close(conn, partition_id, [lot.account_id for lot in lots], now)
             await self._announce(conn, "balance.expired", full, left, now)
         return len(lots)
@@ -207,8 +246,12 @@ def _income_of(lot: Lot) -> Account:
     return house_account(kind, lot.partition_id, lot.currency)
 
 
-async def _enter_all(conn: Connection, partition_id: PartitionId, transfers: Sequence[Transfer]) -> None:
+async def _enter_all(
+    conn: Connection, partition_id: PartitionId, lots: Sequence[Lot], transfers: Sequence[Transfer]
+) -> None:
+    """Move money into or out of these lots, and note it for their histories."""
     refusals = await enter(conn, partition_id, transfers) if transfers else []
     for refused in refusals:
         if refused is not None:
             raise refused
+    await lot_rows.note_entries(conn, lots, transfers)

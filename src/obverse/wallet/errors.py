@@ -61,3 +61,87 @@ class SourceNotActive(ObverseError):
 
     def __init__(self) -> None:
         super().__init__("This funding source is suspended.")
+
+
+class BankAccountNotFound(NotFound):
+    """No bank account of this member with that id (P12)."""
+
+    code = "bank_account_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("bank account")
+
+
+class BankAccountLinked(ObverseError):
+    """The member has linked this very account before."""
+
+    code = "bank_account_linked"
+    param = "account"
+
+    def __init__(self) -> None:
+        super().__init__("You have linked this account already.")
+
+
+class TooManyBankAccounts(ObverseError):
+    """Each attempt sends somebody a transfer, so there is a limit to them."""
+
+    code = "too_many_bank_accounts"
+
+    def __init__(self) -> None:
+        super().__init__("You have tried to link too many accounts today. Try again tomorrow.")
+
+
+class BankCodeWrong(ObverseError):
+    """Not the code that the transfer carried."""
+
+    code = "bank_code_wrong"
+    param = "code"
+
+    def __init__(self) -> None:
+        super().__init__("That is not the code on your account's statement.")
+
+
+class BankAccountNotProvable(ObverseError):
+    """Its time is over, too many codes were wrong, or it was removed: begin again."""
+
+    code = "bank_account_not_provable"
+
+    def __init__(self) -> None:
+        super().__init__("This account cannot be proved any more. Link it again.")
+
+
+class NoAgent(ObverseError):
+    """The merchant does not sell cards, or not any more."""
+
+    code = "no_agent"
+    param = "merchant"
+
+    def __init__(self) -> None:
+        super().__init__("This merchant is no agent.")
+
+
+class BatchNotFound(NotFound):
+    """No batch of cards with that id."""
+
+    code = "card_batch_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("card batch")
+
+
+class BatchExported(ObverseError):
+    """The list of numbers and PINs was fetched before; nobody can make it again."""
+
+    code = "card_batch_exported"
+
+    def __init__(self) -> None:
+        super().__init__("The list was fetched before. If it was lost, close the batch and make another.")
+
+
+class BatchClosed(ObverseError):
+    """The batch was closed: its unsold cards are worth nothing, and no list is made of them."""
+
+    code = "card_batch_closed"
+
+    def __init__(self) -> None:
+        super().__init__("This batch is closed.")

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from obverse.cards.model import Controls
-from obverse.kit.ids import AccountId, MemberId, PartitionId, SourceId, VaultCardId
+from obverse.kit.ids import AccountId, BankTransferId, MemberId, PartitionId, SourceId, VaultCardId
 from obverse.kit.money import CurrencyCode, Money
 from obverse.kit.secret import Secret
 
@@ -101,6 +101,45 @@ class Funding(msgspec.Struct, frozen=True):
     expires_at: datetime
     subject_id: UUID
     """What it is for: an order, a charge, a payment that earned points."""
+
+
+class Draining(msgspec.Struct, frozen=True):
+    """Money to be taken out of a balance again; `amount_minor` None takes all that is not held."""
+
+    source_id: SourceId
+    to_account_id: AccountId
+    subject_id: UUID
+    kinds: frozenset[LotKind] = frozenset(LotKind)
+    amount_minor: int | None = None
+
+
+class BankAccountState(StrEnum):
+    PENDING = "pending"
+    """The code was sent and has not come back yet."""
+    PROVED = "proved"
+    """A funding source of its member's."""
+    REMOVED = "removed"
+    ENDED = "ended"
+    """Never proved: its time was over, too many codes were wrong, or it was begun anew."""
+
+
+class LinkedAccount(msgspec.Struct, frozen=True):
+    """A member's bank account, as it may be shown but for the hash of its code (WA-5)."""
+
+    id: SourceId
+    """Its funding source's, once it is proved."""
+    partition_id: PartitionId
+    member_id: MemberId
+    bank_code: str
+    last_four: str
+    holder: str
+    transfer_id: BankTransferId
+    """The transfer of one won that carries the code."""
+    code_hash: bytes
+    tries: int
+    state: BankAccountState
+    expires_at: datetime
+    created_at: datetime
 
 
 class CardDetails(msgspec.Struct, frozen=True):

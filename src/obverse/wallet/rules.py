@@ -7,6 +7,7 @@ from typing import Final
 from uuid import uuid5
 
 import msgspec
+from msgspec.structs import replace
 
 from obverse.cards.model import Order
 from obverse.kit.errors import InvalidRequest
@@ -18,6 +19,7 @@ from obverse.wallet.errors import SourceNotActive, SourceNotFound
 from obverse.wallet.model import (
     CardDetails,
     CardWish,
+    Draining,
     Funding,
     Lot,
     LotBalance,
@@ -144,16 +146,24 @@ def lot_account(lot: Lot) -> Account:
     )
 
 
-def drained(balances: Iterable[LotBalance], amount_minor: int | None) -> list[tuple[Lot, int]]:
-    """How much of each of these, in their order, makes up an amount, or all there is."""
+def drained(balances: Sequence[LotBalance], draining: Draining) -> list[tuple[Lot, int]]:
+    """How much each lot gives, the one that ends last first, to make up an amount or all there is."""
     parts = []
-    rest = amount_minor
-    for balance in balances:
+    rest = draining.amount_minor
+    for balance in reversed(balances):
+        if balance.lot.kind not in draining.kinds:
+            continue
         part = balance.available_minor if rest is None else min(rest, balance.available_minor)
         if part > 0:
             parts.append((balance.lot, part))
             rest = None if rest is None else rest - part
     return parts
+
+
+def less(balances: Sequence[LotBalance], parts: Sequence[tuple[Lot, int]]) -> list[LotBalance]:
+    """What is left of these lots after that."""
+    gone = {lot.account_id: part for lot, part in parts}
+    return [replace(b, available_minor=b.available_minor - gone.get(b.lot.account_id, 0)) for b in balances]
 
 
 def credit_account(source: Source, limit: Money) -> Account:

@@ -11,9 +11,18 @@ from obverse.cards.service import Cards
 from obverse.kit import events
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
-from obverse.kit.errors import InvalidRequest, ObverseError, Unavailable
+from obverse.kit.errors import InvalidRequest, ObverseError
 from obverse.kit.events import Event
-from obverse.kit.ids import AccountId, EventId, MemberId, NewId, SourceId, VaultCardId, to_text
+from obverse.kit.ids import (
+    AccountId,
+    EventId,
+    MemberId,
+    NewId,
+    PartitionId,
+    SourceId,
+    VaultCardId,
+    to_text,
+)
 from obverse.kit.money import CurrencyCode, Money
 from obverse.ledger import repository as ledger
 from obverse.ledger.model import AccountKind
@@ -22,7 +31,6 @@ from obverse.members import rules as membership
 from obverse.members.errors import AlreadyRegistered
 from obverse.members.model import Applicant, Application, Member, Standing
 from obverse.members.service import Members
-from obverse.vault.errors import CardAlreadyStored
 from obverse.vault.service import Vault
 from obverse.wallet import repository, rules
 from obverse.wallet.errors import (
@@ -41,7 +49,9 @@ from obverse.wallet.model import (
     SourceState,
     Terms,
 )
-from obverse.wallet.ports import CardCheck, CheckResult, CreditBureau, CreditStanding
+from obverse.wallet.ports import CardCheck, CreditBureau, CreditStanding
+from obverse.wallet.real_cards import RealCards
+from obverse.wallet.repository import bank_accounts
 
 
 class Wallet:
@@ -64,12 +74,10 @@ class Wallet:
         self._database = database
         self._members = members
         self._cards = cards
-        self._vault = vault
         self._bureau = bureau
-        self._card_check = card_check
+        self._real_cards = RealCards(vault, card_check, clock=clock, own_bin=own_bin)
         self._clock = clock
         self._new_id = new_id
-        self._own_bin = own_bin
         self._terms = terms
 
     # registration ------------------------------------------------------------------------------------------
@@ -91,32 +99,51 @@ class Wallet:
             raise InvalidRequest("Link a card, ask for credit, or give a profile.", "card_number")
         membership.check_application(application)
         if linked_card is not None:
-            rules.check_card_details(linked_card, self._own_bin, self._clock.now())
+            self._real_cards.check(linked_card)
         identity = membership.identity_number(application.identity_number)
         if funded and await self._bureau.standing(identity) is not CreditStanding.GOOD:
             raise RegistrationRefused
         applicant = await self._members.prepare(application)
         await self._refuse_duplicates(applicant, linked_card)
         if linked_card is not None:
-            await self._verify(linked_card)
-        try:
-            return await self._store(applicant, linked_card, credit)
-        except CardAlreadyStored:
-            raise AlreadyRegistered from None
+            await self._real_cards.verify(linked_card)
+        return await self._store(applicant, linked_card, credit)
 
     async def _refuse_duplicates(self, applicant: Applicant, linked_card: CardDetails | None) -> None:
         async with self._database.connection() as conn:
             if await self._members.is_registered(conn, applicant):
                 raise AlreadyRegistered
-            if linked_card is not None and await self._vault.find_card(conn, linked_card.number):
+            if linked_card is not None and await self._real_cards.is_of_a_member(conn, linked_card):
                 raise AlreadyRegistered
 
-    async def _verify(self, details: CardDetails) -> None:
-        result = await self._card_check.verify(details)
-        if result is CheckResult.UNREACHABLE:
-            raise Unavailable("The card company does not answer at the moment. Try again later.")
-        if result is not CheckResult.VERIFIED:
-            raise CardNotVerified
+    async def check_card(self, details: CardDetails) -> None:
+        """Show a card that somebody types in to its card company, before it is kept for one payment.
+
+        Raises `InvalidRequest`, for our own numbers too (PP-8); `CardNotVerified`, `Unavailable`.
+        """
+        self._real_cards.check(details)
+        await self._real_cards.verify(details)
+
+    async def keep_card_of_nobody(
+        self, conn: Connection, partition_id: PartitionId, details: CardDetails
+    ) -> Source:
+        """A source of no member for a card that was checked; it may be a member's elsewhere (PP-2)."""
+        vault_card_id, _ = await self._real_cards.keep(conn, details)
+        account = house_account(AccountKind.CARD_COMPANY_RECEIVABLE, partition_id, self._terms.currency)
+        await ledger.open_accounts(conn, [account])
+        source = Source(
+            id=SourceId(self._new_id()),
+            partition_id=partition_id,
+            member_id=None,
+            kind=SourceKind.LINKED_CARD,
+            currency=account.currency,
+            account_id=account.id,
+            vault_card_id=vault_card_id,
+            state=SourceState.ACTIVE,
+            created_at=self._clock.now(),
+        )
+        await repository.insert_sources(conn, [source])
+        return source
 
     async def _store(
         self, applicant: Applicant, linked_card: CardDetails | None, credit: bool
@@ -127,10 +154,10 @@ class Wallet:
             member = await self._members.register(conn, applicant)
             await self._announce(conn, "member.registered", member.id, member.id, now)
             if linked_card is not None:
-                card = await self._vault.store_card(
-                    conn, linked_card.number, linked_card.exp_month, linked_card.exp_year, now
-                )
-                sources.append(await self._add_linked_card(conn, member, card.id, now))
+                vault_card_id, owners = await self._real_cards.keep(conn, linked_card)
+                if owners:
+                    raise AlreadyRegistered
+                sources.append(await self._add_linked_card(conn, member, vault_card_id, now))
             if credit:
                 limit = Money(self._terms.credit_limit_minor, self._terms.currency)
                 sources.append(await self._add_credit_line(conn, member, limit, now))
@@ -144,32 +171,16 @@ class Wallet:
         Raises `InvalidRequest`, `MemberNotFound`, `MemberSuspended`, `CardNotVerified`, `CardAlreadyLinked`,
         `Unavailable`.
         """
-        now = self._clock.now()
-        rules.check_card_details(details, self._own_bin, now)
+        self._real_cards.check(details)
         await self._members.get(member_id)
-        await self._verify(details)
+        await self._real_cards.verify(details)
         async with self._database.transaction() as conn:
             member = await self._members.in_good_standing(conn, member_id)
-            vault_card_id = await self._keep_in_vault(conn, member, details, now)
-            return await self._add_linked_card(conn, member, vault_card_id, now)
-
-    async def _keep_in_vault(
-        self, conn: Connection, member: Member, details: CardDetails, now: datetime
-    ) -> VaultCardId:
-        """Store the card, or find it where it was stored for a source that has been removed since."""
-        try:
-            card = await self._vault.store_card(
-                conn, details.number, details.exp_month, details.exp_year, now
-            )
-        except CardAlreadyStored as stored:
-            for source in await repository.lock_sources_of_vault_cards(conn, [stored.vault_card_id]):
+            vault_card_id, owners = await self._real_cards.keep(conn, details)
+            for source in owners:
                 if source.state is not SourceState.REMOVED:
-                    raise (
-                        CardAlreadyLinked if source.member_id == member.id else CardNotVerified
-                    )() from None
-            await self._vault.renew_card(conn, stored.vault_card_id, details.exp_month, details.exp_year)
-            return stored.vault_card_id
-        return card.id
+                    raise (CardAlreadyLinked if source.member_id == member.id else CardNotVerified)()
+            return await self._add_linked_card(conn, member, vault_card_id, self._clock.now())
 
     async def open_credit_line(self, member_id: MemberId, limit: Money) -> Source:
         """Give a member credit of our own, up to `limit` (OT-13).
@@ -195,6 +206,22 @@ class Wallet:
             if source.state is not SourceState.REMOVED and source.kind is not SourceKind.STORED_BALANCE
         ]
 
+    async def set_order(self, member_id: MemberId, wanted: Sequence[SourceId]) -> Sequence[Source]:
+        """The order in which a member's sources pay where nothing else is said: for new cards, and for
+        charging by itself. Those that are not named come after, oldest first (WA-5).
+
+        Raises `InvalidRequest`, `SourceNotFound`.
+        """
+        if len(set(wanted)) != len(wanted):
+            raise InvalidRequest("A funding source may be named once.", "sources")
+        async with self._database.transaction() as conn:
+            own = await repository.sources_of_member(conn, member_id)
+            alive = {source.id for source in own if source.state is not SourceState.REMOVED}
+            if not alive.issuperset(wanted):
+                raise SourceNotFound("sources")
+            await repository.set_places(conn, member_id, wanted)
+        return await self.list(member_id)
+
     async def _ever_had(self, member_id: MemberId) -> Sequence[Source]:
         async with self._database.connection() as conn:
             return await repository.sources_of_member(conn, member_id)
@@ -209,6 +236,8 @@ class Wallet:
             if source.kind in STORED or source.member_id is None:
                 raise SourceNotFound
             await repository.set_state(conn, [source_id], SourceState.REMOVED)
+            if source.kind is SourceKind.BANK_ACCOUNT:
+                await bank_accounts.set_removed(conn, source_id)
             await self._announce(conn, "source.removed", source_id, source.member_id, self._clock.now())
         return replace(source, state=SourceState.REMOVED)
 

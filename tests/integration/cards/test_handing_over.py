@@ -31,7 +31,9 @@ async def a_gift(house: House, uses: int = 1) -> Card:
 
 async def use(house: House, card: Card) -> None:
     async with house.database.transaction() as conn:
-        await repository.save_uses(conn, card.partition_id, [CardUse(card.id, card.uses_left - 1, 100)])
+        await repository.save_uses(
+            conn, card.partition_id, [CardUse(card.id, card.uses_left - 1, 100, 0, card.state)]
+        )
 
 
 def let_pass(house: House, time: timedelta) -> None:
@@ -158,7 +160,9 @@ async def test_spending_and_claiming_at_the_same_time_never_gives_away_a_used_ca
             async with house.database.transaction() as conn:
                 locked = await repository.lock(conn, card.partition_id, [card.number_hash], [])
                 if locked:
-                    await repository.save_uses(conn, card.partition_id, [CardUse(card.id, 0, 100)])
+                    await repository.save_uses(
+                        conn, card.partition_id, [CardUse(card.id, 0, 100, 0, card.state)]
+                    )
                 return bool(locked)
 
         spent, claimed = await asyncio.gather(spend(), house.cards.claim(token), return_exceptions=True)

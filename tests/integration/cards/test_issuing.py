@@ -101,7 +101,12 @@ async def test_the_engine_finds_locks_and_spends_cards_by_hash_or_id(house: Hous
     async with house.database.transaction() as conn:
         locked = await repository.lock(conn, partition, hashes, ids)
         await repository.save_uses(
-            conn, partition, [CardUse(locked[0].id, 1, 700), CardUse(locked[1].id, 0, 900)]
+            conn,
+            partition,
+            [
+                CardUse(locked[0].id, 1, 700, 0, CardState.ACTIVE),
+                CardUse(locked[1].id, 0, 900, 0, CardState.ACTIVE),
+            ],
         )
     async with house.database.connection() as conn:
         found = {card.id: card for card in await repository.find(conn, partition, hashes, ids)}

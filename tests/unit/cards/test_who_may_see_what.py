@@ -10,6 +10,7 @@ from obverse.cards import (
     Card,
     CardHandedOver,
     CardIsClosed,
+    CardIsInactive,
     CardNotFound,
     CardNotGiveable,
     CardState,
@@ -59,12 +60,15 @@ def test_only_its_holder_gets_the_number(card: Card, viewer: Viewer, refusal: ty
 @pytest.mark.parametrize("viewer", [Viewer.MEMBER, Viewer.OPERATOR])
 @pytest.mark.parametrize("state", CardState)
 @pytest.mark.parametrize("wanted", CardState)
-def test_a_closed_card_stays_closed_and_asking_twice_changes_nothing(
+def test_a_closed_card_stays_closed_an_unsold_one_unsold_and_asking_twice_changes_nothing(
     state: CardState, wanted: CardState, viewer: Viewer
 ) -> None:
     card = replace(OWN, state=state)
     if state is CardState.CLOSED and wanted is not state:
         with pytest.raises(CardIsClosed):
+            change_state(card, wanted, viewer)
+    elif state is CardState.INACTIVE and wanted not in (state, CardState.CLOSED):
+        with pytest.raises(CardIsInactive):
             change_state(card, wanted, viewer)
     else:
         assert change_state(card, wanted, viewer) is (state is not wanted)

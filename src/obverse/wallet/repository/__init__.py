@@ -1,4 +1,4 @@
-"""The wallet's SQL: `sources` that pay, and the `lots` that balances are made of."""
+"""The wallet's SQL: `sources` that pay, the `lots` of balances, and the `bank_accounts` of members."""
 
 from obverse.wallet.repository.lots import load_lots, open_lots, revive_lots
 from obverse.wallet.repository.sources import (
@@ -7,6 +7,8 @@ from obverse.wallet.repository.sources import (
     lock_sources,
     lock_sources_of_vault_cards,
     set_arrears,
+    set_member,
+    set_places,
     set_state,
     set_state_of_members,
     sources_of_member,
@@ -21,6 +23,8 @@ __all__ = [
     "open_lots",
     "revive_lots",
     "set_arrears",
+    "set_member",
+    "set_places",
     "set_state",
     "set_state_of_members",
     "sources_of_member",

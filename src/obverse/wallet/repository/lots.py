@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from obverse.kit.database import Connection
+from obverse.kit.database import Connection, Table, insert_rows
 from obverse.kit.ids import AccountId, PartitionId, SourceId
 from obverse.ledger import repository as ledger
+from obverse.ledger.model import Transfer
 from obverse.wallet import rules
 from obverse.wallet.model import Lot, LotBalance, LotKind
 
@@ -55,6 +56,16 @@ where partition_id = $1 and account_id = any($2::uuid[]) and expires_at <= $3
 CLOSE: Final = """
 update lots set closed_at = $3 where partition_id = $1 and account_id = any($2::uuid[]) and closed_at is null
 """
+
+
+MAKE_GIVEN: Final = """
+update lots set kind = 'given' where source_id = any($1::uuid[]) and kind in ('bought', 'charged')
+"""
+
+BALANCE_ENTRIES: Final = Table(
+    "balance_entries",
+    {"partition_id": "smallint", "transfer_id": "uuid", "account_id": "uuid", "source_id": "uuid"},
+)
 
 
 async def load_lots(
@@ -106,6 +117,20 @@ async def close(
     conn: Connection, partition_id: PartitionId, account_ids: Sequence[AccountId], now: datetime
 ) -> None:
     await conn.execute(CLOSE, partition_id, account_ids, now)
+
+
+async def make_given(conn: Connection, source_ids: Sequence[SourceId]) -> None:
+    """Turn what was paid in for these balances into a gift: their holder has not paid for it."""
+    await conn.execute(MAKE_GIVEN, source_ids)
+
+
+async def note_entries(conn: Connection, lots: Sequence[Lot], transfers: Sequence[Transfer]) -> None:
+    """Note which balances these transfers moved, lot by lot: payments are found by their cards, these not."""
+    rows = [
+        (lot.partition_id, transfer.id, lot.account_id, lot.source_id)
+        for lot, transfer in zip(lots, transfers, strict=True)
+    ]
+    await insert_rows(conn, BALANCE_ENTRIES, rows)
 
 
 _KIND: Final = {kind.value: kind for kind in LotKind}

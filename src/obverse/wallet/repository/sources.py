@@ -23,7 +23,12 @@ LOCK_SOURCES: Final = LOAD_SOURCES + " order by id for update"
 SOURCES_OF_MEMBER: Final = f"""
 select {_SEEN} from funding_sources
 where member_id = $1
-order by id
+order by place nulls last, id
+"""
+
+# A source that is not named any more loses its place.
+SET_PLACES: Final = """
+update funding_sources as f set place = array_position($2::uuid[], f.id) where f.member_id = $1
 """
 
 # A removed source counts too: the same card linked again becomes the same source again.
@@ -47,6 +52,8 @@ where member_id = any($1::uuid[]) and state <> 'removed' and state <> $2
 returning {_SEEN}
 """
 
+SET_MEMBER: Final = "update funding_sources set member_id = $2 where id = any($1::uuid[])"
+
 LOCK_CREDIT_LINES: Final = f"""
 select {_SEEN} from funding_sources
 where account_id = any($1::uuid[]) and kind = 'credit_line' and in_arrears <> $2 order by id for update
@@ -68,7 +75,7 @@ async def lock_sources(conn: Connection, ids: Iterable[SourceId]) -> dict[Source
 
 
 async def sources_of_member(conn: Connection, member_id: MemberId) -> list[Source]:
-    """What a member has or has had, oldest first."""
+    """What a member has or has had, in the order in which the member wants it to pay, then oldest first."""
     return [_source(row) for row in await conn.fetch(SOURCES_OF_MEMBER, member_id)]
 
 
@@ -93,8 +100,18 @@ async def insert_sources(conn: Connection, sources: Sequence[Source]) -> None:
     )
 
 
+async def set_places(conn: Connection, member_id: MemberId, ids: Sequence[SourceId]) -> None:
+    """Give a member's sources their places; those that are not named have none."""
+    await conn.execute(SET_PLACES, member_id, ids)
+
+
 async def set_state(conn: Connection, ids: Sequence[SourceId], state: SourceState) -> None:
     await conn.execute(SET_STATE, ids, state)
+
+
+async def set_member(conn: Connection, ids: Sequence[SourceId], member_id: MemberId | None) -> None:
+    """Make balances somebody else's, or nobody's we know."""
+    await conn.execute(SET_MEMBER, ids, member_id)
 
 
 async def set_state_of_members(

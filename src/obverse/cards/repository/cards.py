@@ -1,9 +1,7 @@
-"""Cards and claim links in the database."""
+"""Cards in the database."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Final
 
 from obverse.cards.model import (
@@ -11,19 +9,20 @@ from obverse.cards.model import (
     CardKind,
     CardState,
     CardUse,
-    ClaimLink,
     Controls,
     HeldBy,
+    Service,
     SpentOn,
 )
-from obverse.kit.database import Connection
+from obverse.kit.database import Connection, Table
 from obverse.kit.ids import CardId, MemberId, PartitionId
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 
 _COLUMNS: Final = """
 partition_id, id, kind, state, bin, serial, last_four, number_hash, member_id, held_by, currency,
-amount_limit_minor, per_payment_limit_minor, merchant_id, categories, spent_on, uses, uses_left, spent_minor,
-expires_at, funding, created_at, metadata::text
+amount_limit_minor, per_payment_limit_minor, merchant_id, categories, spent_on, uses, services, merchants,
+uses_left, spent_minor, expires_at, funding, created_at, metadata::text, programme_id, batch_id,
+face_value_minor, name, pin_hash, pin_failures, tell_of_use, holder_token_hash is not null as is_held
 """
 
 # The hottest statement of the platform. Both arms of the `or` have an index of their own, which PostgreSQL
@@ -40,8 +39,10 @@ where partition_id = $1 and (number_hash = any($2::bytea[]) or id = any($3::uuid
 """
 
 SAVE_USES: Final = """
-update cards set uses_left = used.uses_left, spent_minor = used.spent_minor
-from unnest($2::uuid[], $3::int[], $4::bigint[]) as used (id, uses_left, spent_minor)
+update cards set uses_left = used.uses_left, spent_minor = used.spent_minor,
+    pin_failures = used.pin_failures, state = used.state
+from unnest($2::uuid[], $3::int[], $4::bigint[], $5::smallint[], $6::text[])
+    as used (id, uses_left, spent_minor, pin_failures, state)
 where cards.partition_id = $1 and cards.id = used.id
 """
 
@@ -49,6 +50,10 @@ where cards.partition_id = $1 and cards.id = used.id
 GET: Final = f"select {_COLUMNS} from cards where partition_id = any($1::smallint[]) and id = $2"
 
 LOCK_ONE: Final = GET + " for update"
+
+LOAD: Final = f"""
+select {_COLUMNS} from cards where partition_id = any($1::smallint[]) and id = any($2::uuid[])
+"""
 
 OF_HOLDER: Final = f"select {_COLUMNS} from cards where holder_token_hash = $1"
 
@@ -78,6 +83,41 @@ on conflict (partition_id, request_key) where request_key is not null do nothing
 returning id
 """
 
+STORED_VALUE: Final = Table(
+    "cards",
+    {
+        "partition_id": "smallint",
+        "id": "uuid",
+        "kind": "text",
+        "state": "text",
+        "bin": "text",
+        "serial": "bigint",
+        "last_four": "text",
+        "number_hash": "bytea",
+        "number_hash_key": "smallint",
+        "member_id": "uuid",
+        "held_by": "text",
+        "currency": "text",
+        "categories": "text[]",
+        "spent_on": "text",
+        "uses_left": "int",
+        "expires_at": "timestamptz",
+        "funding": "uuid[]",
+        "metadata": "jsonb",
+        "created_at": "timestamptz",
+        "programme_id": "uuid",
+        "batch_id": "uuid",
+        "face_value_minor": "bigint",
+        "name": "text",
+        "pin_hash": "bytea",
+        "tell_of_use": "boolean",
+        "services": "text[]",
+        "merchants": "uuid[]",
+        "request_key": "text",
+        "request_fingerprint": "bytea",
+    },
+)
+
 FIND_BY_REQUEST: Final = f"""
 select {_COLUMNS}, request_fingerprint
 from unnest($2::text[]) with ordinality as asked (request_key, position) join cards using (request_key)
@@ -86,44 +126,6 @@ order by position
 """
 
 SET_STATE: Final = "update cards set state = $3 where partition_id = $1 and id = any($2::uuid[])"
-
-# The recipient gets a number of their own: one that the giver noted before is worth nothing after (OT-8).
-HAND_TO_RECIPIENT: Final = """
-update cards
-set held_by = 'recipient', holder_token_hash = $3, serial = $4, last_four = $5, number_hash = $6,
-    number_hash_key = $7
-where partition_id = $1 and id = $2
-"""
-
-_LINK_COLUMNS: Final = "token_hash, partition_id, card_id, created_at, expires_at, claimed_at, withdrawn_at"
-
-FIND_LINK: Final = f"select {_LINK_COLUMNS} from claim_links where token_hash = $1"
-
-LINKS_OF_CARD: Final = f"select {_LINK_COLUMNS} from claim_links where partition_id = $1 and card_id = $2"
-
-INSERT_LINK: Final = """
-insert into claim_links (token_hash, partition_id, card_id, created_at, expires_at)
-values ($1, $2, $3, $4, $5)
-"""
-
-MARK_CLAIMED: Final = "update claim_links set claimed_at = $2 where token_hash = $1"
-
-MARK_WITHDRAWN: Final = "update claim_links set withdrawn_at = $2 where token_hash = any($1::bytea[])"
-
-COUNT_STALE: Final = "select count(*) from cards where number_hash_key < $1"
-
-# `skip locked` never waits, so this cannot deadlock with payments in whatever order it locks. This order
-# keeps it on the index: a scan of the table would pass over all the rows that earlier batches left behind.
-LOCK_STALE: Final = """
-select partition_id, id, bin, serial from cards where number_hash_key < $1
-order by number_hash_key limit $2 for update skip locked
-"""
-
-REHASH: Final = """
-update cards set number_hash = fresh.number_hash, number_hash_key = $1
-from unnest($2::smallint[], $3::uuid[], $4::bytea[]) as fresh (partition_id, id, number_hash)
-where cards.partition_id = fresh.partition_id and cards.id = fresh.id
-"""
 
 
 async def lock(
@@ -148,6 +150,8 @@ async def save_uses(conn: Connection, partition_id: PartitionId, uses: Sequence[
         [use.id for use in uses],
         [use.uses_left for use in uses],
         [use.spent_minor for use in uses],
+        [use.pin_failures for use in uses],
+        [use.state for use in uses],
     )
 
 
@@ -155,6 +159,13 @@ async def get(conn: Connection, partitions: Sequence[PartitionId], card_id: Card
     """The card with this id, in whichever of these partitions it is."""
     row = await conn.fetchrow(GET, partitions, card_id)
     return _card(row) if row else None
+
+
+async def load(
+    conn: Connection, partitions: Sequence[PartitionId], ids: Sequence[CardId]
+) -> dict[CardId, Card]:
+    """The cards with these ids, in whichever of these partitions each is, without a lock."""
+    return {card.id: card for card in map(_card, await conn.fetch(LOAD, partitions, ids))}
 
 
 async def lock_one(conn: Connection, partitions: Sequence[PartitionId], card_id: CardId) -> Card | None:
@@ -223,6 +234,59 @@ async def insert(
     return len(rows)
 
 
+async def insert_stored_value(
+    conn: Connection,
+    cards: Sequence[Card],
+    number_hash_key: int,
+    request_keys: Sequence[str | None],
+    request_fingerprint: bytes | None,
+) -> None:
+    """Store cards with balances of their own, by COPY: arrays of arrays are no way to send their lists.
+
+    Violates `cards_request_key` where a twin with the same request keys came first.
+    """
+    await conn.copy_records_to_table(
+        STORED_VALUE.name,
+        columns=list(STORED_VALUE.columns),
+        records=[
+            (*_stored_value_row(card, number_hash_key), key, request_fingerprint)
+            for card, key in zip(cards, request_keys, strict=True)
+        ],
+    )
+
+
+def _stored_value_row(card: Card, number_hash_key: int) -> tuple[object, ...]:
+    return (
+        card.partition_id,
+        card.id,
+        card.kind,
+        card.state,
+        card.bin,
+        card.serial,
+        card.last_four,
+        card.number_hash,
+        number_hash_key,
+        card.member_id,
+        card.held_by,
+        card.currency,
+        card.controls.categories,
+        card.controls.spent_on,
+        card.uses_left,
+        card.expires_at,
+        card.funding,
+        json.dumps(dict(card.metadata)),
+        card.created_at,
+        card.programme_id,
+        card.batch_id,
+        card.face_value_minor,
+        card.name,
+        card.pin_hash,
+        card.tell_of_use,
+        card.controls.services,
+        card.controls.merchants,
+    )
+
+
 async def find_by_request(
     conn: Connection, partition_id: PartitionId, request_keys: Sequence[str]
 ) -> list[tuple[Card, bytes]]:
@@ -237,113 +301,31 @@ async def set_state(
     await conn.execute(SET_STATE, partition_id, ids, state)
 
 
-async def hand_to_recipient(
-    conn: Connection, card: Card, number_hash_key: int, holder_token_hash: bytes
-) -> None:
-    """Make the card the recipient's: new number, new holder. The caller has locked it."""
-    await conn.execute(
-        HAND_TO_RECIPIENT,
-        card.partition_id,
-        card.id,
-        holder_token_hash,
-        card.serial,
-        card.last_four,
-        card.number_hash,
-        number_hash_key,
-    )
-
-
-async def find_link(conn: Connection, token_hash: bytes) -> ClaimLink | None:
-    row = await conn.fetchrow(FIND_LINK, token_hash)
-    return ClaimLink(*row.values()) if row else None
-
-
-async def links_of_card(conn: Connection, partition_id: PartitionId, card_id: CardId) -> list[ClaimLink]:
-    """Every link the card ever had. Read under the card's lock where it decides something."""
-    return [ClaimLink(*row.values()) for row in await conn.fetch(LINKS_OF_CARD, partition_id, card_id)]
-
-
-async def insert_link(conn: Connection, link: ClaimLink) -> None:
-    await conn.execute(
-        INSERT_LINK, link.token_hash, link.partition_id, link.card_id, link.created_at, link.expires_at
-    )
-
-
-async def mark_claimed(conn: Connection, token_hash: bytes, now: datetime) -> None:
-    await conn.execute(MARK_CLAIMED, token_hash, now)
-
-
-async def mark_withdrawn(conn: Connection, token_hashes: Iterable[bytes], now: datetime) -> None:
-    await conn.execute(MARK_WITHDRAWN, list(token_hashes), now)
-
-
-@dataclass(frozen=True, slots=True)
-class StaleCard:
-    """A card whose number is still found under an older index key."""
-
-    partition_id: PartitionId
-    id: CardId
-    bin: str
-    serial: int
-
-
-async def count_stale(conn: Connection, key_version: int) -> int:
-    count: int = await conn.fetchval(COUNT_STALE, key_version)
-    return count
-
-
-async def lock_stale(conn: Connection, key_version: int, limit: int) -> list[StaleCard]:
-    """Up to `limit` cards hashed under a key before `key_version`, passing over what others hold."""
-    return [StaleCard(*row.values()) for row in await conn.fetch(LOCK_STALE, key_version, limit)]
-
-
-async def rehash(
-    conn: Connection, key_version: int, cards: Sequence[StaleCard], number_hashes: Sequence[bytes]
-) -> None:
-    await conn.execute(
-        REHASH,
-        key_version,
-        [card.partition_id for card in cards],
-        [card.id for card in cards],
-        number_hashes,
-    )
-
-
 # StrEnum look-ups by value are slow, and these run for every card of every payment.
 _KIND: Final = {kind.value: kind for kind in CardKind}
 _STATE: Final = {state.value: state for state in CardState}
 _HELD_BY: Final = {held_by.value: held_by for held_by in HeldBy}
+_SERVICE: Final = {service.value: service for service in Service}
 _SPENT_ON: Final = {spent_on.value: spent_on for spent_on in SpentOn}
 _NO_METADATA: Final[dict[str, str]] = {}
 
 
 def _card(row: Any) -> Card:
-    (
-        partition_id,
-        id_,
-        kind,
-        state,
-        bin_,
-        serial,
-        last_four,
-        number_hash,
-        member_id,
-        held_by,
-        currency,
+    partition_id, id_, kind, state, bin_, serial, last_four, number_hash, *rest = row
+    member_id, held_by, currency, amount_limit_minor, per_payment_limit_minor, merchant_id, *rest = rest
+    categories, spent_on, uses, services, merchants, uses_left, spent_minor, expires_at, *rest = rest
+    funding, created_at, metadata, programme_id, batch_id, face_value_minor, name, *rest = rest
+    pin_hash, pin_failures, tell_of_use, is_held, *_ = rest
+    controls = Controls(
         amount_limit_minor,
         per_payment_limit_minor,
         merchant_id,
-        categories,
-        spent_on,
+        tuple(categories) if categories is not None else None,
+        _SPENT_ON[spent_on],
         uses,
-        uses_left,
-        spent_minor,
-        expires_at,
-        funding,
-        created_at,
-        metadata,
-        *_,
-    ) = row
+        tuple(map(_SERVICE.__getitem__, services)) if services is not None else None,
+        tuple(merchants) if merchants is not None else None,
+    )
     return Card(
         partition_id,
         id_,
@@ -356,18 +338,19 @@ def _card(row: Any) -> Card:
         member_id,
         _HELD_BY[held_by],
         currency,
-        Controls(
-            amount_limit_minor,
-            per_payment_limit_minor,
-            merchant_id,
-            tuple(categories) if categories is not None else None,
-            _SPENT_ON[spent_on],
-            uses,
-        ),
+        controls,
         uses_left,
         spent_minor,
         expires_at,
         tuple(funding),
         created_at,
         _NO_METADATA if metadata == "{}" else json.loads(metadata),
+        programme_id,
+        batch_id,
+        face_value_minor,
+        name,
+        pin_hash,
+        pin_failures,
+        tell_of_use,
+        is_held,
     )
