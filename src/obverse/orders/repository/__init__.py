@@ -1,0 +1,1 @@
+"""Orders and their pieces in the database."""
