@@ -1,26 +1,19 @@
 """What a bill says, when it is due, what state it is in, and its payment reference. No I/O, no clock."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from msgspec.structs import replace
-from stdnum import luhn
 
 from obverse.authorization.model import ActionKind
 from obverse.billing.errors import MonthNotOver
 from obverse.billing.model import Bill, BillState, Month, MonthOfLine
+from obverse.kit import references
 from obverse.kit.calendar import Calendar
 from obverse.kit.ids import AccountId, BillId
 
 REFERENCE_PREFIX: Final = "OBV-B-"
-_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no letter that looks like a digit."""
-_LOOKALIKES: Final = str.maketrans("OIL", "011")
-_RANDOM_LETTERS: Final = 9
-_REFERENCE: Final = re.compile(rf"{REFERENCE_PREFIX}([0-9A-Z]{{{_RANDOM_LETTERS + 1}}})(?![0-9A-Z])")
-
 EFFECTS: Final[Mapping[ActionKind, int]] = {
     ActionKind.CAPTURE: 1,
     ActionKind.REFUND: -1,
@@ -39,29 +32,17 @@ and nothing moves; a release never was owed.
 
 
 def new_reference(random_bytes: Callable[[int], bytes]) -> str:
-    """A payment reference: nine letters drawn by chance and one that catches a slip of the pen.
-
-    Nothing about member or amount can be read from it. 45 bits may collide; the caller's key on it tells.
-    """
-    number = int.from_bytes(random_bytes(6), "big")
-    letters = "".join(_ALPHABET[number >> 5 * at & 31] for at in range(_RANDOM_LETTERS))
-    return REFERENCE_PREFIX + letters + luhn.calc_check_digit(letters, _ALPHABET)
+    """The reference of a new bill, which says nothing about member or amount."""
+    return references.new_reference(REFERENCE_PREFIX, random_bytes)
 
 
 def reference_in(text: str) -> str | None:
     """The bill reference in what somebody wrote on a transfer, as it was issued; None where there is none.
 
-    Lower case and letters that look like digits are read as meant; a reference whose check letter does not
-    fit is none.
-
     >>> reference_in("obv-b-ol23456788 thank you")
     'OBV-B-0123456788'
     """
-    found = _REFERENCE.search(text.upper())
-    if found is None:
-        return None
-    letters = found[1].translate(_LOOKALIKES)
-    return REFERENCE_PREFIX + letters if luhn.is_valid(letters, _ALPHABET) else None
+    return references.reference_in(REFERENCE_PREFIX, text)
 
 
 # months ------------------------------------------------------------------------------------------------

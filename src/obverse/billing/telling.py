@@ -25,5 +25,6 @@ def bill_news(type_: str, bill: Bill, new_id: NewId, now: datetime) -> Event:
 
 def source_news(type_: str, source: Source, new_id: NewId, now: datetime) -> Event:
     """A credit line stopped paying because of unpaid bills, or pays again."""
+    assert source.member_id is not None, "credit is given to members"
     data = {"member": to_text("mem", source.member_id), "reason": "arrears"}
     return Event(EventId(new_id()), type_, source.id, data, now)

@@ -291,6 +291,14 @@ class Treasury:
             [self._of_receipt("receipt.placed", locked[id_], now, minor) for id_, minor in placed.items()],
         )
 
+    async def senders(self, conn: Connection, ids: Sequence[ReceiptId]) -> Mapping[ReceiptId, BankAccount]:
+        """The accounts that these receipts came from, where the bank told them. What is placed in full is
+        forgotten, so whoever may have to pay back asks before placing."""
+        return {
+            id_: BankAccount(bank_code, self._vault.open(number, receipt_context(id_)), holder)
+            for id_, (bank_code, number, holder) in (await receipts.senders(conn, ids)).items()
+        }
+
     async def read_statements(self) -> int:
         """Fetch and import what the bank has to tell; returns how many statements were read.
 

@@ -232,9 +232,27 @@ from journal as j join accounts as a on (a.partition_id, a.id) = (j.partition_id
 where a.kind = any($1) group by 1
 """
 
+# What the programme has paid for itself: value on cards, the won that proves a bank account, points; less
+# points that were taken back. What has expired is what the wallet has noted of it, lot by lot.
+_GIVEN: Final = """given as (
+    select 'given_value' as kind, amount_minor as minor from charges where kind = 'given' and state = 'done'
+    union all
+    select 'given_value', t.amount_minor
+    from bank_accounts as b join bank_transfers as t on t.id = b.transfer_id
+    union all
+    select 'points_expense', case kind when 'earned' then points + owed else owed - points end
+    from points_movements
+    union all
+    select case l.kind when 'earned' then 'points_expense' else 'expired_value' end, -t.amount_minor
+    from balance_entries as e
+    join lots as l on (l.account_id, l.partition_id) = (e.account_id, e.partition_id)
+    join transfers as t on (t.id, t.partition_id) = (e.transfer_id, e.partition_id)
+    where t.debit_account_id = e.account_id and t.subject_id = e.source_id
+)"""
+
 # The same accounts as the rooms that use them would have them.
 ROOMS: Final = f"""
-with {_PLACED}, parts as (
+with {_PLACED}, {_GIVEN}, parts as (
     select 'card_company_receivable' as kind, captured_minor - refunded_minor - disputed_minor as minor
     from legs where kind = 'linked_card'
     union all
@@ -252,6 +270,8 @@ with {_PLACED}, parts as (
     select 'fee_income', -fees_minor from merchant_statements
     union all
     select 'disputed', disputed_minor from authorizations
+    union all
+    select * from given
     union all
     select a.kind, -p.minor
     from placed as p join accounts as a on (a.partition_id, a.id) = (p.partition_id, p.account_id)

@@ -19,6 +19,7 @@ BANKS: Final = frozenset(
 UNKNOWN_BANK: Final = Outcome(Status.REFUSED, "RC01 no such bank")
 CLOSED: Final = Outcome(Status.REFUSED, "AC04 account closed")
 WRONG_CURRENCY: Final = Outcome(Status.REFUSED, "AM03 currency not kept here")
+NO_MANDATE: Final = Outcome(Status.REFUSED, "MD01 no mandate")
 NO_MONEY: Final = Outcome(Status.REFUSED, "AM04 insufficient funds")
 
 
@@ -31,6 +32,7 @@ class BankBook:
         self._zone, self._clock = ZoneInfo(zone), clock
         self._accounts = {provider.number: provider}
         self._orders: dict[str, tuple[Order, Outcome]] = {}
+        self._mandates: dict[str, str] = {}
         self._entries: dict[str, list[Entry]] = defaultdict(list)
         # References differ from run to run: the platform remembers those of all days.
         self._run = f"{rng.getrandbits(48):012X}"
@@ -62,6 +64,13 @@ class BankBook:
             for _ in range(times):
                 self._book(order)
         return outcome
+
+    def collect(self, id_: str, order: Order, mandate: str, *, times: int = 1) -> Outcome:
+        """Take money from the payer of an order, once per id. A mandate is good for one account: the one
+        that it was first used for."""
+        if not mandate or self._mandates.setdefault(mandate, order.payer) != order.payer:
+            return NO_MANDATE
+        return self.carry_out(id_, order, times=times)
 
     def outcome(self, id_: str) -> Outcome:
         known = self._orders.get(id_)

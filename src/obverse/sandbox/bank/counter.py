@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import get, post, put
-from litestar.params import JSONBody
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from obverse.sandbox.bank.book import BankBook
@@ -38,6 +38,14 @@ class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to: AccountView | None = None
 
 
+class EntryView(msgspec.Struct, frozen=True):
+    """One line of an account's statement, as its holder reads it; `amount` above zero came in."""
+
+    amount: int
+    text: str
+    other: str
+
+
 class PaymentView(msgspec.Struct, frozen=True):
     status: Status
     reason: str
@@ -59,6 +67,12 @@ def routes(book: BankBook) -> list[Any]:
         )
         return _view(book.open(account))
 
+    @get("/bank/accounts/{number:str}/entries")
+    async def entries(number: FromPath[str]) -> Mapping[str, Sequence[EntryView]]:
+        """What was booked on an account today, oldest first."""
+        found = book.entries(number, book.today())
+        return {"data": [EntryView(e.amount_minor, e.text, e.other.holder) for e in found]}
+
     @post("/bank/transfers")
     async def pay(data: JSONBody[Payment]) -> PaymentView:
         payer, to = data.payer, data.to or _view(book.provider)
@@ -77,7 +91,7 @@ def routes(book: BankBook) -> list[Any]:
         )
         return PaymentView(outcome.status, outcome.reason)
 
-    return [accounts, set_account, pay]
+    return [accounts, set_account, entries, pay]
 
 
 def _view(account: BankAccount) -> AccountView:

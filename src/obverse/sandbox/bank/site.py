@@ -2,6 +2,8 @@
 
 `POST /v1/transfers {"account", "transfers": [...]}` carries out up to 500 orders, each once per id;
 `GET /v1/transfers?id=...` tells what became of orders; `GET /v1/statements/{day}?account=...` is camt.053.
+`POST /v1/collections {"account", "collections": [...]}` takes money by mandate, each once per id; the same
+again tells what became of it.
 """
 
 import asyncio
@@ -20,7 +22,7 @@ from obverse.kit.clock import Clock
 from obverse.kit.http_server import HttpServer
 from obverse.sandbox.bank import statement
 from obverse.sandbox.bank.book import BankBook
-from obverse.sandbox.bank.model import Order
+from obverse.sandbox.bank.model import BankAccount, Order
 from obverse.sandbox.faults import Fault, FaultMenu, FaultRule, MessageKind
 from obverse.sandbox.trace import Trace
 
@@ -47,6 +49,26 @@ class WireBatch(msgspec.Struct, frozen=True):
 
     account: str
     transfers: Annotated[list[WireTransfer], Meta(min_length=1, max_length=AT_ONCE_MAX)]
+
+
+class WireCollection(msgspec.Struct, frozen=True):
+    """One collection as it comes in; `account` is the payer's."""
+
+    id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,35}$")]
+    amount: Annotated[int, Meta(ge=1)]
+    currency: str
+    bank_code: str
+    account: str
+    holder: str
+    mandate: str
+    reference: str
+
+
+class WireCollections(msgspec.Struct, frozen=True):
+    """Collections for one account holder; `account` is the payee's."""
+
+    account: str
+    collections: Annotated[list[WireCollection], Meta(min_length=1, max_length=AT_ONCE_MAX)]
 
 
 class WireResult(msgspec.Struct, frozen=True):
@@ -85,6 +107,25 @@ class Bank(HttpServer):
             )
 
         return await self._serve(MessageKind.TRANSFER, work)
+
+    async def collect(self, batch: WireCollections) -> Answer:
+        """Take money from payers' accounts, as the fault menu has it."""
+        fields = {"collections": str(len(batch.collections))}
+        self._trace.http("Obverse", self.name, "POST /v1/collections", fields)
+
+        def work(rule: FaultRule | None) -> Answer:
+            times = 2 if rule is not None and rule.fault is Fault.DUPLICATE else 1
+            payee = self.book.account(batch.account)
+            if payee is None:
+                raise HTTPException(status_code=404, detail="No such account.")
+            return self._told(
+                [
+                    (each.id, self.book.collect(each.id, _collected(payee, each), each.mandate, times=times))
+                    for each in batch.collections
+                ]
+            )
+
+        return await self._serve(MessageKind.COLLECTION, work)
 
     async def tell(self, ids: Sequence[str]) -> Answer:
         """What became of orders."""
@@ -151,6 +192,10 @@ class Bank(HttpServer):
         async def transfers(data: JSONBody[WireBatch]) -> Answer:
             return await self.carry_out(data)
 
+        @post("/v1/collections", status_code=200)
+        async def collections(data: JSONBody[WireCollections]) -> Answer:
+            return await self.collect(data)
+
         @get("/v1/transfers")
         async def outcomes(id: FromQuery[list[str]]) -> Answer:
             return await self.tell(id)
@@ -161,7 +206,7 @@ class Bank(HttpServer):
         ) -> Answer:
             return await self.statement(account, day, request.headers.get("if-none-match"))
 
-        return Litestar([transfers, outcomes, day_statement], openapi_config=None)
+        return Litestar([transfers, collections, outcomes, day_statement], openapi_config=None)
 
 
 def _order(payer: str, transfer: WireTransfer) -> Order:
@@ -174,4 +219,17 @@ def _order(payer: str, transfer: WireTransfer) -> Order:
         currency=transfer.currency,
         reference=transfer.reference,
         end_to_end_id=transfer.id,
+    )
+
+
+def _collected(payee: BankAccount, collection: WireCollection) -> Order:
+    return Order(
+        payer=collection.account,
+        payee_bank=payee.bank_code,
+        payee=payee.number,
+        payee_holder=payee.holder,
+        amount_minor=collection.amount,
+        currency=collection.currency,
+        reference=collection.reference,
+        end_to_end_id=collection.id,
     )

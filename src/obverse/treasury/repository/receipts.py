@@ -36,6 +36,18 @@ where placed_minor < amount_minor and direction = 'credit' and starts_with(refer
 order by id limit $2 for update skip locked
 """
 
+UNPLACED_REFERENCES: Final = """
+select distinct reference from receipts
+where placed_minor < amount_minor and direction = 'credit' and starts_with(reference, $1) and reference > $3
+order by reference limit $2
+"""
+
+LOCK_UNPLACED: Final = f"""
+select {_COLUMNS} from receipts
+where reference = any($1::text[]) and placed_minor < amount_minor and direction = 'credit'
+order by id for update skip locked
+"""
+
 PAGE: Final = f"""
 select {_COLUMNS} from receipts where id < coalesce($1, {NEWEST}) order by id desc limit $2
 """
@@ -47,6 +59,11 @@ order by id desc limit $2
 
 SENDER: Final = """
 select bank_code, number_key_version, number_sealed from receipts where id = $1 and number_sealed is not null
+"""
+
+SENDERS: Final = """
+select id, bank_code, number_key_version, number_sealed, counterparty from receipts
+where id = any($1::uuid[]) and number_sealed is not null
 """
 
 SET_REFERENCE: Final = "update receipts set reference = $2 where id = $1"
@@ -90,6 +107,17 @@ async def unplaced(
     return [_receipt(row) for row in await conn.fetch(UNPLACED, prefix, limit, after)]
 
 
+async def unplaced_references(conn: Connection, prefix: str, limit: int, after: str) -> list[str]:
+    """The references with this prefix that money waits under, in their order; read on with the last one."""
+    return [row["reference"] for row in await conn.fetch(UNPLACED_REFERENCES, prefix, limit, after)]
+
+
+async def lock_unplaced(conn: Connection, references: Sequence[str]) -> list[Receipt]:
+    """All money that waits under these references, oldest first, locked; what somebody else holds is left
+    out."""
+    return [_receipt(row) for row in await conn.fetch(LOCK_UNPLACED, references)]
+
+
 async def load(conn: Connection, ids: Sequence[ReceiptId]) -> dict[ReceiptId, Receipt]:
     return {row["id"]: _receipt(row) for row in await conn.fetch(LOAD, ids)}
 
@@ -130,6 +158,12 @@ async def sender(conn: Connection, id_: ReceiptId) -> tuple[str, Sealed] | None:
     """Bank code and sealed number of the account that this came from, if the bank told it."""
     row = await conn.fetchrow(SENDER, id_)
     return (row[0], Sealed(row[1], row[2])) if row else None
+
+
+async def senders(conn: Connection, ids: Sequence[ReceiptId]) -> dict[ReceiptId, tuple[str, Sealed, str]]:
+    """Bank code, sealed number and name of those that these came from, where the bank told the account."""
+    rows = await conn.fetch(SENDERS, ids)
+    return {row[0]: (row[1], Sealed(row[2], row[3]), row[4]) for row in rows}
 
 
 async def set_reference(conn: Connection, id_: ReceiptId, reference: str) -> None:
