@@ -6,17 +6,22 @@
  *   node peer.js pack            a list of fields on stdin; prints the messages as text
  *   node peer.js unpack          a list of messages as text on stdin; prints their fields
  *
- * Two things about bitmaps have to be told to the library, everything else is its own: here they travel as
- * hexadecimal text, and there is a second one only where a field above 64 is present.
+ * Little has to be told to the library, everything else is its own. Bitmaps travel here as hexadecimal text,
+ * and there is a second one only where a field above 64 is present; so do PIN blocks (52); and DE 53 is what
+ * ISO 8583:1987 says it is, 16 digits.
  */
 const net = require('net');
 const Iso8583 = require('iso_8583');
 
+const TEXT_FIELDS = {
+  52: { ContentType: 'an', Label: 'PIN block', LenType: 'fixed', MaxLen: 16 },
+  53: { ContentType: 'n', Label: 'Security related control information', LenType: 'fixed', MaxLen: 16 },
+};
 const TEXT_BITMAP = { 1: { ContentType: 'an', Label: 'Bitmap', LenType: 'fixed', MaxLen: 16 } };
 const TIMEOUT_MS = 10000;
 
 function pack(fields) {
-  const message = new Iso8583(fields, TEXT_BITMAP).getRawMessage();
+  const message = new Iso8583(fields, { ...TEXT_BITMAP, ...TEXT_FIELDS }).getRawMessage();
   if (message.error) throw new Error(message.error);
   return message; // it always writes both bitmaps, which is allowed: the second may be empty
 }
@@ -25,7 +30,7 @@ function unpack(message) {
   const bitmapEnd = parseInt(message.toString('latin1', 4, 5), 16) & 8 ? 36 : 20;
   const bitmap = Buffer.from(message.toString('latin1', 4, bitmapEnd), 'hex');
   const binary = Buffer.concat([message.subarray(0, 4), bitmap, message.subarray(bitmapEnd)]);
-  const fields = new Iso8583().getIsoJSON(binary, { lenHeader: false });
+  const fields = new Iso8583({}, TEXT_FIELDS).getIsoJSON(binary, { lenHeader: false });
   if (fields.error) throw new Error(fields.error);
   return fields;
 }

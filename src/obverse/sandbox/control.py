@@ -23,6 +23,7 @@ from obverse.sandbox.card_company import Book, CardCompany, RealCard
 from obverse.sandbox.card_company.cards import LIMIT_MINOR, make_card
 from obverse.sandbox.clearing_house import ClearingHouse
 from obverse.sandbox.faults import Fault, FaultMenu, FaultRule, MessageKind
+from obverse.sandbox.mailbox import Box, mailbox_routes
 from obverse.sandbox.mall import Mall
 from obverse.sandbox.terminal import Shop
 from obverse.sandbox.trace import Trace
@@ -107,6 +108,8 @@ class MallMerchant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     category: str
     rest_url: str
     api_key: str
+    id: str = ""
+    """What the provider calls it, for wallet programs."""
 
 
 class ProviderDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +117,19 @@ class ProviderDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: str
     port: Annotated[int, Meta(ge=1, le=65535)]
+
+
+class VanSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Up to what the VAN decides while the provider is away, and whether the line to it is cut."""
+
+    floor_limit: Amount = 0
+    line_down: bool = False
+
+
+class VanView(VanSetting, frozen=True):
+    """`waiting` is how many decisions the provider has not been told of yet."""
+
+    waiting: int = 0
 
 
 class ClockSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,6 +146,7 @@ class Partners:
     clearing_house: ClearingHouse
     mall: Mall
     bank: BankBook
+    mailbox: Box
     faults: FaultMenu
     trace: Trace
 
@@ -142,6 +159,7 @@ def create_app(partners: Partners, provider_name: str, clock: Clock, rng: Random
             *_cards(company.book, clock, rng),
             *bill_routes(company.book, lambda account: _find(company.book, account)),
             *counter.routes(partners.bank),
+            *mailbox_routes(partners.mailbox),
             *_faults(company, partners.faults),
             *_time(clock),
             *_roads(partners, provider_name),
@@ -242,7 +260,7 @@ def _roads(partners: Partners, provider_name: str) -> list[Any]:
     @put("/mall")
     async def open_mall(data: JSONBody[MallMerchant]) -> Mapping[str, str]:
         shop = Shop(data.acquirer_id, data.merchant_no, data.terminal, data.name, data.category)
-        partners.mall.open_for_business(shop, data.rest_url, Secret(data.api_key))
+        partners.mall.open_for_business(shop, data.rest_url, Secret(data.api_key), data.id)
         return {"name": shop.name}
 
     @put("/provider")
@@ -250,7 +268,21 @@ def _roads(partners: Partners, provider_name: str) -> list[Any]:
         await partners.clearing_house.route_to(provider_name, data.host, data.port)
         return data
 
-    return [messages, open_mall, route]
+    @get("/van")
+    async def van() -> VanView:
+        stand_in, down = partners.clearing_house.stand_in, partners.clearing_house.lines_down
+        assert stand_in is not None, "the sandbox's house stands in for its members"
+        return VanView(stand_in.floor_limit_minor, provider_name in down, len(stand_in.waiting))
+
+    @put("/van")
+    async def set_van(data: JSONBody[VanSetting]) -> VanSetting:
+        stand_in, down = partners.clearing_house.stand_in, partners.clearing_house.lines_down
+        assert stand_in is not None, "the sandbox's house stands in for its members"
+        stand_in.floor_limit_minor = data.floor_limit
+        (down.add if data.line_down else down.discard)(provider_name)
+        return data
+
+    return [messages, open_mall, route, van, set_van]
 
 
 def _find(book: Book, billing_account: str) -> RealCard:

@@ -21,10 +21,11 @@ from obverse.sandbox.card_company import (
     pay_through,
 )
 from obverse.sandbox.clearing_house import NAME as HOUSE
-from obverse.sandbox.clearing_house import ClearingHouse, Route
+from obverse.sandbox.clearing_house import ClearingHouse, Route, StandIn, Van
 from obverse.sandbox.control import Partners, create_app
 from obverse.sandbox.credit_bureau import CreditBureau
 from obverse.sandbox.faults import FaultMenu
+from obverse.sandbox.mailbox import Box, MailServer, SmsProvider
 from obverse.sandbox.mall import Mall, MallSite
 from obverse.sandbox.trace import Entry, Trace
 
@@ -45,6 +46,9 @@ class SandboxSettings:
     credit_bureau_port: int = 8591
     control_port: int = 8592
     bank_port: int = 8593
+    mail_port: int = 8594
+    sms_port: int = 8595
+    van_port: int = 8596
     acquirer_host: str = "127.0.0.1"
     acquirer_port: int = 8583
     provider_bin: str = "941012"
@@ -69,7 +73,7 @@ class _Partner(Protocol):
 
 
 class Sandbox:
-    """Card company, clearing house, credit bureau, bank, mall and their control app.
+    """Card company, clearing house, credit bureau, bank, mailboxes, mall and their control app.
 
     The same seed gives the same cards at every start. Tills are made by whoever stands at one.
     """
@@ -96,8 +100,12 @@ class Sandbox:
         clearing = Clearing(book, self.faults, self.trace, pay, self.card_company.name)
         self.card_company_files = FileExchange(clearing, self.faults)
         self.credit_bureau = CreditBureau(self.faults, self.trace)
+        self.mailbox = Box()
+        self.mail_server = MailServer(self.mailbox, self.faults, self.trace, clock)
+        self.sms_provider = SmsProvider(self.mailbox, self.faults, self.trace, clock)
         self._rng = made_later
         self.clearing_house: ClearingHouse
+        self.van: Van
         self.mall: MallSite
         self.control: HttpServer
 
@@ -111,10 +119,15 @@ class Sandbox:
             )
             await self._open(self.credit_bureau, settings.credit_bureau_port, "credit bureau")
             await self._open(self.bank, settings.bank_port, "bank")
+            await self._open(self.mail_server, settings.mail_port, "mail server")
+            await self._open(self.sms_provider, settings.sms_port, "SMS provider")
             self.clearing_house = self._make_clearing_house()
             await self._open(self.clearing_house, settings.clearing_house_port, "clearing house")
+            self.van = Van(self.clearing_house, self._clock, self._rng)
+            await self._open(self.van, settings.van_port, "VAN")
             house = (settings.host, self.clearing_house.port)
-            self.mall = MallSite(Mall(house, self.trace, self._clock, self._rng))
+            van_url = f"http://{settings.host}:{self.van.port}"
+            self.mall = MallSite(Mall(house, van_url, self.trace, self._clock, self._rng))
             await self._open(self.mall, settings.mall_port, "mall")
             self.control = HttpServer(create_app(self._partners(), PROVIDER, self._clock, self._rng))
             await self._open(self.control, settings.control_port, "sandbox control")
@@ -124,8 +137,15 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Stop whatever runs."""
-        partners = [self.card_company, self.card_company_files, self.credit_bureau, self.bank]
-        started = [getattr(self, name, None) for name in ("clearing_house", "mall", "control")]
+        partners = [
+            self.card_company,
+            self.card_company_files,
+            self.credit_bureau,
+            self.bank,
+            self.mail_server,
+            self.sms_provider,
+        ]
+        started = [getattr(self, name, None) for name in ("clearing_house", "van", "mall", "control")]
         for partner in [*partners, *(each for each in started if each is not None)]:
             await partner.stop()
 
@@ -137,6 +157,9 @@ class Sandbox:
             "card_company_files": self.card_company_files.port,
             "credit_bureau": self.credit_bureau.port,
             "bank": self.bank.port,
+            "mail": self.mail_server.port,
+            "sms": self.sms_provider.port,
+            "van": self.van.port,
             "mall": self.mall.port,
             "control": self.control.port,
         }
@@ -153,7 +176,13 @@ class Sandbox:
 
     def _partners(self) -> Partners:
         return Partners(
-            self.card_company, self.clearing_house, self.mall.mall, self.bank.book, self.faults, self.trace
+            self.card_company,
+            self.clearing_house,
+            self.mall.mall,
+            self.bank.book,
+            self.mailbox,
+            self.faults,
+            self.trace,
         )
 
     def _make_bank(self, rng: Random) -> Bank:
@@ -181,6 +210,7 @@ class Sandbox:
             self.trace,
             timeout_s=settings.clearing_house_timeout_s,
             member_names={settings.provider_acquirer_id: PROVIDER},
+            stand_in=StandIn(PROVIDER, self._rng),
         )
 
 

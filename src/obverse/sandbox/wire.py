@@ -26,6 +26,9 @@ _STRUCTURE: Final = ("h", "p", "1")
 _TPDU_ID: Final = 0x60
 _TPDU_LENGTH: Final = 5
 _ECHOED: Final[tuple[str, ...]] = ("2", "3", "4", "7", "11", "12", "13", "32", "37", "41", "42", "49", "70")
+AVAILABLE: Final = "02"
+REQUESTED: Final = "57"
+"""Types of amounts in DE 54."""
 _KEY_FIELDS: Final[tuple[str, ...]] = ("7", "11", "32", "37", "41")
 
 
@@ -117,9 +120,21 @@ def key_of(message: Message) -> tuple[str, ...]:
 def belongs(answer: Message, request: Message) -> bool:
     """Whether an answer with the right key also speaks of the same card and amount.
 
-    A late answer may meet another member's request that happens to carry the same key.
+    A late answer may meet another member's request that happens to carry the same key. One that approves a
+    part says in DE 54 of how much.
     """
-    return all(answer[name] == request.get(name) for name in ("2", "4") if name in answer)
+    about = answer | {"4": asked} if (asked := amounts(answer).get(REQUESTED)) else answer
+    return all(about[name] == request.get(name) for name in ("2", "4") if name in about)
+
+
+def amounts(message: Message) -> dict[str, str]:
+    """DE 54: twelve digits by type of amount.
+
+    >>> amounts({"54": "0002410C0000000123000057410C000000034000"})
+    {'02': '000000012300', '57': '000000034000'}
+    """
+    text = message.get("54", "")
+    return {text[at + 2 : at + 4]: text[at + 8 : at + 20] for at in range(0, len(text), 20)}
 
 
 def same_request(one: Message, other: Message) -> bool:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from tests.factories.acquirer import NOW, FakeClaims, FakeEngine, OneShop
-from tests.factories.iso8583 import Fields, wire
+from tests.factories.iso8583 import PIN_KEY, PIN_KEY_AES, Fields, wire
 
 from obverse.doors.acquirer import AcquirerDoor, Limits
+from obverse.kit.secret import Secret
 from obverse.networks.iso8583 import decode
+from obverse.networks.iso8583.pin_blocks import PinKeys
 
 LIMITS = Limits(
     connections_max=4,
@@ -75,7 +77,12 @@ class Door:
 
     async def open(self, **limits: Any) -> None:
         self.door = AcquirerDoor(
-            self.engine, self.claims, self.shop, now=lambda: self.time, limits=replace(LIMITS, **limits)
+            self.engine,
+            self.claims,
+            self.shop,
+            now=lambda: self.time,
+            limits=replace(LIMITS, **limits),
+            pin_keys=PinKeys(Secret(PIN_KEY), Secret(PIN_KEY_AES)),
         )
         await self.door.start("127.0.0.1", 0)
 

@@ -10,19 +10,24 @@ from tests.doors.acquirer.conftest import LIMITS, Caller
 from tests.factories.acquirer import NOW, FakeClaims, FakeEngine, OneShop
 from tests.factories.iso8583 import (
     NUMBER,
+    PIN_KEY,
+    PIN_KEY_AES,
     echo_test,
     purchase,
     reconciliation,
     reversal,
     upload,
     wire,
+    with_pin,
 )
 from tests.factories.waiting import eventually
 
 from obverse.authorization.model import AuthorizationRequest
 from obverse.doors.acquirer import AcquirerDoor
 from obverse.kit.errors import CannotStart
+from obverse.kit.secret import Secret
 from obverse.networks.iso8583 import encode, frame
+from obverse.networks.iso8583.pin_blocks import PinFormat, PinKeys
 
 if TYPE_CHECKING:
     from tests.doors.acquirer.conftest import Door
@@ -42,7 +47,7 @@ async def _still_serves(door: "Door", code: str = "00") -> None:
         (encode(purchase(DE4=None)), "30"),
         (encode(purchase(DE49="000")), "30"),
         (encode(purchase(DE48="92991")), "30"),
-        (encode(purchase(DE3="310000")), "30"),
+        (encode(purchase(DE3="990000")), "30"),
         (encode(purchase(DE7="1399000000")), "30"),
         (encode(reversal(purchase(), DE90=None)), "30"),
         (GOOD[:-3] + b"4\xff0", "30"),
@@ -247,7 +252,11 @@ async def test_p11_no_answer_to_a_broken_message_repeats_the_number(door: "Door"
 @st.composite
 def mutations(draw: st.DrawFn) -> bytes:
     """A valid message with bytes changed, cut, doubled, or its length bent."""
-    ordinary = purchase(), purchase("0200"), reversal(purchase()), upload(), reconciliation(), echo_test()
+    ordinary = (
+        *(purchase(), purchase("0200"), reversal(purchase()), upload(), reconciliation(), echo_test()),
+        *(with_pin(purchase(), "4829", format_) for format_ in PinFormat),
+        *(purchase("0220", DE22="010") | {"38": "VAN123"}, purchase("0200", DE3="210000")),
+    )
     message = draw(st.sampled_from(ordinary))
     raw = bytearray(wire(message))
     for _ in range(draw(st.integers(1, 6))):
@@ -276,7 +285,10 @@ def test_p15_hostile_bytes_never_stop_the_door(streams: list[bytes]) -> None:
     async def scenario() -> None:
         defects: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
-        door = AcquirerDoor(FakeEngine(), FakeClaims(), OneShop(), now=lambda: NOW, limits=LIMITS)
+        keys = PinKeys(Secret(PIN_KEY), Secret(PIN_KEY_AES))
+        door = AcquirerDoor(
+            FakeEngine(), FakeClaims(), OneShop(), now=lambda: NOW, limits=LIMITS, pin_keys=keys
+        )
         await door.start("127.0.0.1", 0)
         good, bad = await Caller.connect(door.port), await Caller.connect(door.port)
         for n, stream in enumerate(streams):

@@ -299,6 +299,9 @@ async def test_a_taken_port_leaves_nothing_listening(sandbox: Sandbox) -> None:
         bank_port=0,
         mall_port=0,
         credit_bureau_port=0,
+        mail_port=0,
+        sms_port=0,
+        van_port=0,
         control_port=sandbox.control.port,
     )
     second = Sandbox(taken, Clock())

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from tests.factories.acquirer import authorization
 from tests.factories.claims import EUR, SHOP, a_claim
 
-from obverse.authorization.model import Status
+from obverse.authorization.model import Entry, Status
 from obverse.clearing.claims import (
     Bucket,
     ClaimKind,
@@ -46,10 +46,11 @@ def refused(reason: Reason) -> Verdict:
         ({"captured_at_once": True, "captured_minor": 34_000}, PAID_AT_ONCE),
         ({"captured_at_once": True, "amount": Money(34_001, KRW)}, MATCHED),
         ({"captured_at_once": True, "status": Status.REVERSED}, MATCHED),
+        ({"entry": Entry.METERED}, refused(Reason.ALREADY_CAPTURED)),
     ],
     ids=[
         "right", "elsewhere", "other currency", "a check", "declined", "undecided", "reversed", "expired",
-        "captured", "captured at once", "at once, another amount", "at once, reversed",
+        "captured", "captured at once", "at once, another amount", "at once, reversed", "metered",
     ],
 )  # fmt: skip
 def test_a_claim_is_compared_with_its_payment(changes: dict, verdict: Verdict) -> None:

@@ -5,22 +5,22 @@ from datetime import UTC, datetime
 import pytest
 from tests.factories.iso8583 import NUMBER, capture, echo_test, purchase, reversal
 
-from obverse.authorization.model import Entry
+from obverse.authorization.model import Entry, Purpose
 from obverse.kit.money import KRW, Money
 from obverse.kit.secret import Secret
 from obverse.networks.iso8583 import FormatError, decode, encode
+from obverse.networks.iso8583.additional import subelements, write_subelements
 from obverse.networks.iso8583.messages import (
     CaptureMessage,
     NetworkMessage,
     PaymentMessage,
+    ReportMessage,
     ReversalMessage,
     answer,
     parse,
     refusal,
-    subelements,
-    write_subelements,
-    year_of,
 )
+from obverse.networks.iso8583.origins import year_of
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 KEY = "iso:20261120093000:000001:941000:TERM0001:000000000001"
@@ -102,6 +102,85 @@ def test_a_capture_names_the_request_key_of_its_original(mti: str) -> None:
     assert message.amount.amount_minor == 10_000
 
 
+@pytest.mark.parametrize(
+    ("mti", "code", "purpose", "capture"),
+    [
+        ("0100", "310000", Purpose.INQUIRY, False),
+        ("0101", "313000", Purpose.INQUIRY, False),
+        ("0200", "310000", Purpose.INQUIRY, False),
+        ("0200", "210000", Purpose.LOAD, True),
+        ("0201", "280000", Purpose.ACTIVATION, True),
+        ("0200", "003000", Purpose.PURCHASE, True),
+    ],
+)
+def test_the_processing_code_says_what_is_wanted(
+    mti: str, code: str, purpose: Purpose, capture: bool
+) -> None:
+    amount = "000000000000" if purpose is Purpose.INQUIRY else "000000034000"
+    message = parse(encode(purchase(mti, DE3=code, DE4=amount)))
+    assert isinstance(message, PaymentMessage)
+    assert (message.purpose, message.capture) == (purpose, capture)
+
+
+@pytest.mark.parametrize(
+    ("mti", "code", "amount", "field"),
+    [
+        ("0100", "210000", "000000010000", "3"),
+        ("0100", "280000", "000000010000", "3"),
+        ("0120", "310000", "000000000000", "3"),
+        ("0220", "210000", "000000010000", "3"),
+        ("0100", "310000", "000000010000", "4"),
+    ],
+    ids=["cash, only asked", "a sale, only asked", "a question as advice", "cash as advice", "a price"],
+)
+def test_what_cannot_be_wanted_like_this_is_refused(mti: str, code: str, amount: str, field: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        parse(encode(purchase(mti, DE3=code, DE4=amount, DE38="VAN123")))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("abilities", "partial"),
+    [
+        ("000000000001", True),
+        ("000000000003", True),
+        ("000000000002", False),
+        ("000000000000", False),
+        ("000017", False),
+        (None, False),
+    ],
+    ids=["yes", "yes, an estimate", "an estimate", "no", "a batch number", "silent"],
+)
+def test_a_terminal_says_whether_it_can_take_less(abilities: str | None, partial: bool) -> None:
+    message = parse(encode(purchase() | ({"60": abilities} if abilities else {})))
+    assert isinstance(message, PaymentMessage)
+    assert message.partial is partial
+
+
+def test_an_advice_without_an_original_reports_what_somebody_else_decided() -> None:
+    message = parse(encode(purchase("0220", DE38="VAN123", DE39="00")))
+    assert isinstance(message, ReportMessage)
+    assert (message.approval_code, message.amount.amount_minor) == ("VAN123", 34_000)
+    assert message.origin.request_key(NOON) == KEY
+
+
+def test_an_advice_with_an_original_is_a_completion_whatever_else_it_has() -> None:
+    assert isinstance(parse(encode(capture(purchase(), DE38="VAN123"))), CaptureMessage)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"DE38": None}, "38"), ({"DE38": "      "}, "38"), ({"DE39": "05"}, "39")],
+    ids=["no code of theirs", "a blank one", "they declined"],
+)
+def test_a_report_that_says_too_little_is_refused(changes: dict[str, str | None], field: str) -> None:
+    given = {"DE38": "VAN123"} | changes
+    fields = purchase("0220") | {name[2:]: value for name, value in given.items() if value is not None}
+    with pytest.raises(FormatError) as caught:
+        parse(encode(fields))
+    assert caught.value.field == field
+
+
 def test_a_reversal_of_a_repeat_finds_the_first_request() -> None:
     message = parse(encode(reversal(purchase("0101"))))
     assert isinstance(message, ReversalMessage)
@@ -133,7 +212,9 @@ def test_a_reversal_without_a_mandatory_field_is_refused_by_its_number(number: s
     [
         ("2", "94101212345"),
         ("2", "9410ABCDEFGH"),
-        ("3", "310000"),
+        ("3", "990000"),
+        ("3", "210000"),
+        ("3", "280000"),
         ("4", "00000003400 "),
         ("4", "-00000034000"),
         ("7", "11200930 0"),
@@ -213,6 +294,11 @@ def test_an_answer_echoes_what_the_sender_matches_by() -> None:
     assert (fields.pop("38"), fields.pop("39")) == ("A1B2C3", "00")
     echoed = {"2", "3", "4", "7", "11", "12", "13", "32", "37", "41", "42", "49"}
     assert fields == {number: request[number] for number in echoed}
+
+
+def test_what_an_answer_says_by_itself_takes_the_place_of_what_it_would_repeat() -> None:
+    fields = decode(answer(purchase(), "10", "A1B2C3", {"4": "000000010000", "54": "0002410C000000000000"}))
+    assert (fields["4"], fields["54"], fields["38"]) == ("000000010000", "0002410C000000000000", "A1B2C3")
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ class Reason(StrEnum):
     REFERENCE_REUSED = "reference_reused"
     """The merchant has used this reference for something else."""
     BATCH_CLOSED = "batch_closed"
+    NOT_COVERED = "not_covered"
+    """Somebody approved it on our behalf, and the card does not hold that much (WA-9)."""
     UNEXPECTED = "unexpected"
     """Something is not as it should be; an operator has to look."""
     REFUSED_BY_OPERATOR = "refused_by_operator"

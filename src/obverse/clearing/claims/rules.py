@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from obverse.authorization.model import Authorization, Status
+from obverse.authorization.model import Authorization, Entry, Status
 from obverse.clearing.claims.model import (
     Bucket,
     Claim,
@@ -52,6 +52,8 @@ def match(claim: Claim, authorization: Authorization | None) -> Verdict:
         return _refused(Reason.WRONG_CURRENCY)
     if authorization.status in _NEVER_APPROVED or not authorization.amount.amount_minor:
         return _refused(Reason.NOT_APPROVED)
+    if claim.kind is ClaimKind.CAPTURE and authorization.entry is Entry.METERED:
+        return _refused(Reason.ALREADY_CAPTURED)  # its session takes what was used, and nothing but that
     if (
         claim.kind is ClaimKind.CAPTURE
         and authorization.captured_at_once

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
+from obverse.authorization import Authorization
 from obverse.authorization.errors import AuthorizationExpired
 from obverse.clearing.claims import deciding, repository, rules
 from obverse.clearing.claims.errors import AnswerStands, ClaimDecided, ClaimNotFound
@@ -13,6 +14,7 @@ from obverse.clearing.claims.model import (
     Attempt,
     BatchTotals,
     Claim,
+    ClaimKind,
     ClaimRecord,
     Outcome,
     Reason,
@@ -124,6 +126,33 @@ class Claims:
         self._notes.append(replace(record, outcome=Outcome.REFUSED))
         if self._noting is None or self._noting.done():
             self._noting = asyncio.create_task(self._write_notes())
+
+    async def note_uncovered(
+        self, reported: Authorization, missing_minor: int, approval_code: str, last_four: str
+    ) -> None:
+        """Give operators what of a payment, decided by somebody else, could not be taken (WA-9).
+
+        Its merchant has been promised the money. Reporting it again changes nothing. Raises `Unavailable`.
+        """
+        verdict = Verdict(Outcome.EXCEPTION, Reason.NOT_COVERED)
+        record = ClaimRecord(
+            id=ClaimId(self._new_id()),
+            road=Road.ISO8583,
+            kind=ClaimKind.CAPTURE,
+            outcome=verdict.outcome,
+            created_at=self._clock.now(),
+            merchant_id=reported.merchant_id,
+            request_key=f"uncovered:{reported.id}",
+            terminal=reported.terminal,
+            last_four=last_four,
+            approval_code=approval_code,
+            amount_minor=missing_minor,
+            currency=reported.amount.currency,
+            partition_id=reported.partition_id,
+            authorization_id=reported.id,
+            reason=verdict.reason,
+        )
+        await self._store(record, verdict)
 
     def _record(self, attempt: Attempt, verdict: Verdict, refused: ObverseError) -> ClaimRecord:
         late = refused.authorization if isinstance(refused, AuthorizationExpired) else None

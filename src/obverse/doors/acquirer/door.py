@@ -13,12 +13,13 @@ from obverse.doors.acquirer.limits import Limits
 from obverse.doors.acquirer.payments import Payments
 from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine
 from obverse.kit.errors import CannotStart
+from obverse.networks.iso8583.pin_blocks import PinKeys
 
 log = structlog.get_logger(__name__)
 
 
 class AcquirerDoor:
-    """ISO 8583 over TCP. `now` is the platform's time, by which DE 7 gets its year.
+    """ISO 8583 over TCP. `now` is the platform's time, by which DE 7 gets its year; `pin_keys` open PINs.
 
     Several processes may open the same port with `reuse_port`; the kernel then spreads the callers.
     """
@@ -31,8 +32,9 @@ class AcquirerDoor:
         *,
         now: Callable[[], datetime],
         limits: Limits | None = None,
+        pin_keys: PinKeys | None = None,
     ) -> None:
-        self._payments = Payments(engine, claims, merchants, now)
+        self._payments = Payments(engine, claims, merchants, now, pin_keys or PinKeys())
         self._limits = limits or Limits()
         self._connections: set[Connection] = set()
         self._all_gone = asyncio.Event()

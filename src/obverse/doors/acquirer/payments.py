@@ -6,8 +6,9 @@ from datetime import datetime
 import structlog
 
 from obverse.authorization.errors import NothingToRelease
-from obverse.authorization.model import Authorization, AuthorizationRequest, Status
+from obverse.authorization.model import Authorization, AuthorizationRequest, Decline, Status
 from obverse.clearing.claims import Attempt, ClaimKind, Road
+from obverse.doors.acquirer.amounts import amounts_told
 from obverse.doors.acquirer.batches import reconcile, upload
 from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine
 from obverse.kit.errors import ObverseError, Unavailable
@@ -20,9 +21,11 @@ from obverse.networks.iso8583.messages import (
     NetworkMessage,
     PaymentMessage,
     RefundMessage,
+    ReportMessage,
     ReversalMessage,
     answer,
 )
+from obverse.networks.iso8583.pin_blocks import PinKeys
 
 _NETWORK_CODES = frozenset({"001", "002", "301"})
 """DE 70: sign-on, sign-off, echo test."""
@@ -30,7 +33,13 @@ _NETWORK_CODES = frozenset({"001", "002", "301"})
 log = structlog.get_logger(__name__)
 
 Business = (
-    PaymentMessage | CaptureMessage | RefundMessage | ReversalMessage | UploadMessage | ReconciliationMessage
+    PaymentMessage
+    | ReportMessage
+    | CaptureMessage
+    | RefundMessage
+    | ReversalMessage
+    | UploadMessage
+    | ReconciliationMessage
 )
 """What needs the engine to be answered."""
 
@@ -51,7 +60,9 @@ class Payments:
         claims: ClaimDesk,
         merchants: MerchantDirectory,
         now: Callable[[], datetime],
+        pin_keys: PinKeys,
     ) -> None:
+        self._pin_keys = pin_keys
         self._engine = engine
         self._claims = claims
         self._merchants = merchants
@@ -68,6 +79,8 @@ class Payments:
                 return await self._pay(message, arrived)
             if isinstance(message, ReversalMessage):
                 return await self._reverse(message, arrived)
+            if isinstance(message, ReportMessage):
+                return await self._report(message, arrived)
             if isinstance(message, RefundMessage):
                 return await self._refund(message, arrived)
             if isinstance(message, CaptureMessage):
@@ -98,7 +111,7 @@ class Payments:
         return answer(message.fields, response_codes.SYSTEM_MALFUNCTION)
 
     async def _pay(self, message: PaymentMessage, arrived: datetime) -> bytes:
-        origin = message.origin
+        origin, block = message.origin, message.pin_block
         request = AuthorizationRequest(
             request_key=origin.request_key(arrived),
             number=message.number,
@@ -109,11 +122,41 @@ class Payments:
             terminal=origin.terminal,
             entry=message.entry,
             capture=message.capture,
+            pin=None if block is None else self._pin_keys.open(block, message.number),
+            partial=message.partial,
+            purpose=message.purpose,
         )
         authorization = await self._engine.authorize(request)
         code = response_codes.of_payment(authorization)
-        approved = code == response_codes.APPROVED
-        return answer(message.fields, code, authorization.approval_code if approved else None)
+        approval_code = authorization.approval_code if code in response_codes.APPROVALS else None
+        return answer(message.fields, code, approval_code, amounts_told(message.fields, authorization))
+
+    async def _report(self, message: ReportMessage, arrived: datetime) -> bytes:
+        """Take in what somebody has approved for us (WA-9). The money is spent: what the card no longer has
+        is an operator's to deal with, and no reason to refuse the news."""
+        origin = message.origin
+        request = AuthorizationRequest(
+            request_key=origin.request_key(arrived),
+            number=message.number,
+            expiry=message.expiry,
+            cvv=None,
+            amount=message.amount,
+            merchant=await self._merchant(origin.acquirer, message.merchant_no, origin.terminal),
+            terminal=origin.terminal,
+            entry=message.entry,
+            capture=True,
+            partial=True,
+            reported=True,
+            approval_code=message.approval_code,
+        )
+        authorization = await self._engine.authorize(request)
+        missing_minor = _missing_minor(authorization)
+        if not missing_minor:
+            return answer(message.fields, response_codes.of_payment(authorization))
+        await self._claims.note_uncovered(
+            authorization, missing_minor, message.approval_code, message.number.reveal()[-4:]
+        )
+        return answer(message.fields, response_codes.APPROVED)
 
     async def _capture(self, message: CaptureMessage, arrived: datetime) -> bytes:
         payment = message.original.request_key(arrived)
@@ -180,6 +223,17 @@ def _attempt(message: CaptureMessage | RefundMessage, kind: ClaimKind, key: str)
         last_four=message.number.reveal()[-4:],
         final=True,
     )
+
+
+def _missing_minor(reported: Authorization) -> int:
+    """What of a reported payment could not be taken of a card and for a merchant that we know; else 0."""
+    if reported.card_id is None or reported.merchant_id is None:
+        return 0
+    if reported.status is Status.DECLINED and reported.decline is not Decline.KEY_REUSED:
+        return reported.amount.amount_minor
+    if reported.status is Status.APPROVED and reported.requested_minor is not None:
+        return reported.requested_minor - reported.amount.amount_minor
+    return 0
 
 
 def _of_reversal(authorization: Authorization) -> str:

@@ -79,6 +79,12 @@ class ClaimDesk(Protocol):
         """Whether the terminal's totals agree with what was paid; then the batch is closed."""
         ...
 
+    async def note_uncovered(
+        self, reported: Authorization, missing_minor: int, approval_code: str, last_four: str
+    ) -> None:
+        """Give operators what of a payment, decided by somebody else, could not be taken."""
+        ...
+
     async def note(self, attempt: Attempt, refused: ObverseError) -> None:
         """Keep a completion that was refused, so that an operator sees it."""
         ...

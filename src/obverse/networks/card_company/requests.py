@@ -7,6 +7,7 @@ from obverse.authorization.ports import LegRequest
 from obverse.kit.money import Money, numeric_code
 from obverse.networks.card_company.ports import CardFace
 from obverse.networks.card_company.references import Reference
+from obverse.networks.iso8583.additional import write_subelements
 from obverse.networks.iso8583.fields import (
     DE2_CARD_NUMBER,
     DE3_PROCESSING_CODE,
@@ -32,7 +33,7 @@ from obverse.networks.iso8583.fields import (
     SUBELEMENT_BIRTH_DATE,
     SUBELEMENT_CVV,
 )
-from obverse.networks.iso8583.messages import original_data, write_subelements
+from obverse.networks.iso8583.origins import original_data
 from obverse.wallet.model import CardDetails
 
 _PURCHASE: Final = "000000"

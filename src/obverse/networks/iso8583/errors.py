@@ -27,3 +27,12 @@ class FormatError(ObverseError):
         self.mti = mti
         self.matching = matching or {}
         super().__init__(f"Field {field} is missing or malformed.")
+
+
+class PinBlockRefused(ObverseError):
+    """A PIN block does not open: another key, another card number, or damage. It counts as no attempt."""
+
+    code = "pin_block_refused"
+
+    def __init__(self) -> None:
+        super().__init__("The PIN block cannot be opened.")

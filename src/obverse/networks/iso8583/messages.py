@@ -1,15 +1,13 @@
 """Typed messages: what a door reads out of the fields, and how answers and requests are written."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import lru_cache
 from typing import Final
 
-from obverse.authorization.model import Entry
+from obverse.authorization.model import Entry, Purpose
 from obverse.kit.money import Money
 from obverse.kit.secret import Secret
+from obverse.networks.iso8583.additional import subelements, takes_partial
 from obverse.networks.iso8583.batches import (
     BATCH_UPLOADS,
     RECONCILIATIONS,
@@ -45,6 +43,8 @@ from obverse.networks.iso8583.fields import (
     MTI,
     SUBELEMENT_CVV,
 )
+from obverse.networks.iso8583.origins import Origin, read_original, read_own, read_trace
+from obverse.networks.iso8583.pin_blocks import PinBlock, read_pin_block
 from obverse.networks.iso8583.reading import (
     read_amount,
     read_digits,
@@ -54,8 +54,11 @@ from obverse.networks.iso8583.reading import (
 )
 
 PAYMENTS: Final = frozenset({"0100", "0101", "0120", "0121", "0200", "0201"})
-CAPTURES: Final = frozenset({"0220", "0221"})
-REFUNDS: Final = frozenset({"0200", "0201"})
+ADVICES: Final = frozenset({"0220", "0221"})
+"""With DE 90 a completion; without, a decision that was made elsewhere on our behalf."""
+FINANCIAL: Final = frozenset({"0200", "0201"})
+QUESTIONS: Final = FINANCIAL | {"0100", "0101"}
+_APPROVED: Final = "00"
 REFUND: Final = "20"
 """DE 3, first two digits: goods come back."""
 REVERSALS: Final = frozenset({"0400", "0401", "0420", "0421"})
@@ -77,6 +80,14 @@ _ECHOED: Final = (
     DE70_NETWORK_CODE,
 )
 
+_PURPOSES: Final = {
+    "00": (Purpose.PURCHASE, PAYMENTS | ADVICES),
+    "21": (Purpose.LOAD, FINANCIAL),
+    "28": (Purpose.ACTIVATION, FINANCIAL),
+    "31": (Purpose.INQUIRY, QUESTIONS),
+}
+"""DE 3, first two digits: what is wanted, and the message types by which it may be asked for."""
+
 _ENTRIES: Final = {
     "01": Entry.TYPED,
     "02": Entry.SWIPE,
@@ -94,25 +105,11 @@ _ENTRIES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Who sent a request and which one it is: the parts that every repeat has in common."""
-
-    transmitted_at: str
-    """DE 7, MMDDhhmmss in UTC: the year is not on the wire."""
-    stan: str
-    acquirer: str
-    terminal: str
-    rrn: str
-
-    def request_key(self, now: datetime) -> str:
-        """The key under which a payment is stored, and found by its repeats and its reversal (P6, P8)."""
-        year = year_of(self.transmitted_at, now)
-        return f"iso:{year}{self.transmitted_at}:{self.stan}:{self.acquirer}:{self.terminal}:{self.rrn}"
-
-
-@dataclass(frozen=True, slots=True)
 class PaymentMessage:
-    """0100, 0120: authorize; 0200: authorize and capture at once. A last digit of 1 marks a repeat."""
+    """0100, 0120: authorize; 0200: authorize and capture at once. A last digit of 1 marks a repeat.
+
+    Its `purpose` may be another: to pay money in, to sell an agent's card, or to ask for a balance.
+    """
 
     fields: Fields = field(repr=False)
     origin: Origin
@@ -120,10 +117,29 @@ class PaymentMessage:
     expiry: str | None
     """YYMM."""
     cvv: Secret | None
+    pin_block: PinBlock | None
     amount: Money
     merchant_no: str
     entry: Entry
     capture: bool
+    purpose: Purpose
+    partial: bool
+    """Whether the terminal can take less than it asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMessage:
+    """0220 without DE 90: somebody has approved this on our behalf while we were away (WA-9)."""
+
+    fields: Fields = field(repr=False)
+    origin: Origin
+    number: Secret
+    expiry: str | None
+    amount: Money
+    merchant_no: str
+    entry: Entry
+    approval_code: str
+    """Theirs, by which the merchant knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +188,7 @@ class NetworkMessage:
 
 Message = (
     PaymentMessage
+    | ReportMessage
     | CaptureMessage
     | RefundMessage
     | ReversalMessage
@@ -201,11 +218,16 @@ def answer(
     approval_code: str | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Write the answer to a request: its matching fields, DE 39, DE 38 when approved, and what is `extra`."""
-    fields = {MTI: answer_mti(request[MTI]), **(extra or {})}
+    """Write the answer to a request: its matching fields, DE 39, DE 38 when approved, and what is `extra`.
+
+    What is `extra` takes the place of what would be repeated: a part that is approved that of what was asked.
+    """
+    fields = {MTI: answer_mti(request[MTI])}
     for number in _ECHOED:
         if number in request:
             fields[number] = request[number]
+    if extra is not None:
+        fields |= extra
     if approval_code is not None:
         fields[DE38_APPROVAL_CODE] = approval_code
     fields[DE39_RESPONSE_CODE] = response_code
@@ -234,71 +256,20 @@ def answer_mti(mti: str) -> str:
     return f"{mti[:2]}{int(mti[2]) + 1}0"
 
 
-def year_of(transmitted_at: str, now: datetime) -> int:
-    """The year that puts DE 7 (MMDDhhmmss) nearest to `now`; of two equally near, the earlier.
-
-    Raises `FormatError` when there is no such day or time in any of them.
-    """
-    moments = _moments(transmitted_at, now.year)
-    if not moments:
-        raise FormatError(DE7_TRANSMITTED_AT)
-    return min(moments, key=lambda moment: abs(moment - now)).year
-
-
-@lru_cache(1024)
-def _moments(transmitted_at: str, year: int) -> tuple[datetime, ...]:
-    """What DE 7 may mean around this year. Kept, because a thousand messages share each second."""
-    found = []
-    for candidate in (year - 1, year, year + 1):
-        with suppress(ValueError):
-            found.append(datetime.strptime(f"{candidate}{transmitted_at}Z", "%Y%m%d%H%M%S%z"))
-    return tuple(found)
-
-
-def subelements(text: str) -> dict[str, str]:
-    """Read DE 48: tag (2 digits), length (2 digits), value, as often as it goes. Raises `FormatError`."""
-    found: dict[str, str] = {}
-    at = 0
-    while at < len(text):
-        tag, length = text[at : at + 2], text[at + 2 : at + 4]
-        end = at + 4 + int(length) if (tag + length).isdecimal() and len(length) == 2 else len(text) + 1
-        if end > len(text) or tag in found:
-            raise FormatError(DE48_ADDITIONAL_DATA)
-        found[tag] = text[at + 4 : end]
-        at = end
-    return found
-
-
-def write_subelements(values: Mapping[str, str]) -> str:
-    """Write DE 48.
-
-    >>> write_subelements({"92": "123"})
-    '9203123'
-    """
-    return "".join(f"{tag}{len(value):02d}{value}" for tag, value in values.items())
-
-
-def original_data(mti: str, transmitted_at: str, stan: str, acquirer: str) -> str:
-    """Write DE 90: which message is meant. No forwarding institution.
-
-    >>> original_data("0100", "1120093000", "000001", "941000")
-    '010000000111200930000000094100000000000000'
-    """
-    return f"{mti}{stan}{transmitted_at}{acquirer:0>11}{'0' * 11}"
-
-
 def _typed(fields: Fields) -> Message:
     mti = fields[MTI]
-    if mti in REFUNDS and read_digits(fields, DE3_PROCESSING_CODE).startswith(REFUND):
+    if mti in FINANCIAL and read_digits(fields, DE3_PROCESSING_CODE).startswith(REFUND):
         return RefundMessage(
-            fields, _own(fields), _original(fields), read_number(fields), read_amount(fields)
+            fields, read_own(fields), read_original(fields), read_number(fields), read_amount(fields)
         )
     if mti in PAYMENTS:
         return _payment(fields)
-    if mti in CAPTURES:
+    if mti in ADVICES and DE90_ORIGINAL in fields:
         return CaptureMessage(
-            fields, _own(fields), _original(fields), read_number(fields), read_amount(fields)
+            fields, read_own(fields), read_original(fields), read_number(fields), read_amount(fields)
         )
+    if mti in ADVICES:
+        return _report(fields)
     if mti in REVERSALS:
         return _reversal(fields)
     if mti in BATCH_UPLOADS:
@@ -306,7 +277,7 @@ def _typed(fields: Fields) -> Message:
     if mti in RECONCILIATIONS:
         return read_reconciliation(fields)
     if mti in NETWORK:
-        _origin_digits(fields)
+        read_trace(fields)
         return NetworkMessage(fields, read_digits(fields, DE70_NETWORK_CODE))
     raise FormatError(MTI)
 
@@ -320,8 +291,8 @@ def _reversal(fields: Fields) -> ReversalMessage:
         kept_minor = int(kept)
     return ReversalMessage(
         fields=fields,
-        origin=_own(fields),
-        original=_original(fields),
+        origin=read_own(fields),
+        original=read_original(fields),
         number=read_number(fields),
         amount=amount,
         kept_minor=kept_minor,
@@ -330,49 +301,57 @@ def _reversal(fields: Fields) -> ReversalMessage:
 
 
 def _payment(fields: Fields) -> PaymentMessage:
-    if not read_digits(fields, DE3_PROCESSING_CODE).startswith("00"):
-        raise FormatError(DE3_PROCESSING_CODE)
-    transmitted_at, stan = _origin_digits(fields)
+    purpose = _purpose(fields)
+    origin = read_own(fields)
     cvv = None
     if DE48_ADDITIONAL_DATA in fields:
         cvv = subelements(fields[DE48_ADDITIONAL_DATA]).get(SUBELEMENT_CVV)
+    amount = read_amount(fields)
+    if purpose is Purpose.INQUIRY and amount.amount_minor:
+        raise FormatError(DE4_AMOUNT)
     return PaymentMessage(
         fields=fields,
-        origin=_origin(fields, transmitted_at, stan),
+        origin=origin,
         number=read_number(fields),
-        expiry=read_digits(fields, DE14_EXPIRY) if DE14_EXPIRY in fields else None,
+        expiry=_expiry(fields),
         cvv=None if cvv is None else Secret(cvv),
+        pin_block=read_pin_block(fields),
+        amount=amount,
+        merchant_no=read_merchant_no(fields),
+        entry=_entry(fields),
+        capture=purpose is not Purpose.INQUIRY and fields[MTI].startswith("02"),
+        purpose=purpose,
+        partial=takes_partial(fields),
+    )
+
+
+def _report(fields: Fields) -> ReportMessage:
+    if _purpose(fields) is not Purpose.PURCHASE:
+        raise FormatError(DE3_PROCESSING_CODE)
+    if fields.get(DE39_RESPONSE_CODE, _APPROVED) != _APPROVED:
+        raise FormatError(DE39_RESPONSE_CODE)  # what they declined has moved nothing, and need not be told
+    return ReportMessage(
+        fields=fields,
+        origin=read_own(fields),
+        number=read_number(fields),
+        expiry=_expiry(fields),
         amount=read_amount(fields),
         merchant_no=read_merchant_no(fields),
-        entry=_ENTRIES.get(fields.get(DE22_ENTRY_MODE, "")[:2], Entry.TYPED),
-        capture=fields[MTI].startswith("02"),
+        entry=_entry(fields),
+        approval_code=read_text(fields, DE38_APPROVAL_CODE),
     )
 
 
-def _origin(fields: Fields, transmitted_at: str, stan: str) -> Origin:
-    return Origin(
-        transmitted_at,
-        stan,
-        read_digits(fields, DE32_ACQUIRER),
-        read_text(fields, DE41_TERMINAL),
-        read_text(fields, DE37_RRN) if DE37_RRN in fields else "",
-    )
+def _purpose(fields: Fields) -> Purpose:
+    wanted = _PURPOSES.get(read_digits(fields, DE3_PROCESSING_CODE)[:2])
+    if wanted is None or fields[MTI] not in wanted[1]:
+        raise FormatError(DE3_PROCESSING_CODE)
+    return wanted[0]
 
 
-def _own(fields: Fields) -> Origin:
-    """Which message this is itself, for one that is about another."""
-    return _origin(fields, *_origin_digits(fields))
+def _expiry(fields: Fields) -> str | None:
+    return read_digits(fields, DE14_EXPIRY) if DE14_EXPIRY in fields else None
 
 
-def _original(fields: Fields) -> Origin:
-    """The payment that a reversal or capture means: DE 90 names it, DE 32, 37 and 41 are its own.
-
-    The institutions inside DE 90 are not looked at; many senders leave them zero.
-    """
-    _origin_digits(fields)
-    original = read_digits(fields, DE90_ORIGINAL)
-    return _origin(fields, transmitted_at=original[10:20], stan=original[4:10])
-
-
-def _origin_digits(fields: Fields) -> tuple[str, str]:
-    return read_digits(fields, DE7_TRANSMITTED_AT), read_digits(fields, DE11_STAN)
+def _entry(fields: Fields) -> Entry:
+    return _ENTRIES.get(fields.get(DE22_ENTRY_MODE, "")[:2], Entry.TYPED)

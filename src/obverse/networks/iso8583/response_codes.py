@@ -7,11 +7,15 @@ here has a row.
 
 from typing import Final
 
-from obverse.authorization.model import Authorization, Decline, Status
+from obverse.authorization.model import Authorization, Decline, Purpose, Status
+from obverse.authorization.proof import needs_cvv
 from obverse.clearing.claims import Outcome, Reason, Verdict, told
 from obverse.kit.errors import ObverseError
 
 APPROVED: Final = "00"
+PARTLY_APPROVED: Final = "10"
+"""For less than was asked: DE 4 says how much."""
+APPROVALS: Final = frozenset({APPROVED, PARTLY_APPROVED})
 IN_PROGRESS: Final = "09"
 INVALID_TRANSACTION: Final = "12"
 INVALID_AMOUNT: Final = "13"
@@ -46,11 +50,24 @@ DECLINES: Final[dict[Decline, str]] = {
     Decline.CARD_COMPANY_UNAVAILABLE: ISSUER_INOPERATIVE,
     Decline.CARD_COMPANY_LATE: RECEIVED_TOO_LATE,
     Decline.NOT_ACCEPTED_HERE: "57",
+    Decline.CARD_INACTIVE: "78",
+    Decline.WRONG_PIN: "55",
+    Decline.PIN_LOCKED: "75",
+    Decline.WRONG_SERVICE: "57",
+    Decline.STORED_VALUE_NOT_ALLOWED: "57",
+    Decline.NOT_AN_AGENT: "58",
+    Decline.NOT_CHARGEABLE: "57",
+    Decline.CHARGE_UNIT: INVALID_AMOUNT,
+    Decline.BALANCE_CEILING: "61",
+    Decline.NOT_ACTIVATABLE: "57",
     Decline.REVERSED: NO_ACTION_TAKEN,
     Decline.KEY_REUSED: DUPLICATE,
 }
 
+_PIN_DECLINES: Final = frozenset({Decline.WRONG_PIN, Decline.PIN_LOCKED})
+
 REFUSALS: Final[dict[str, str]] = {
+    "pin_block_refused": "63",
     "unavailable": SYSTEM_MALFUNCTION,
     "not_found": NOT_LOCATED,
     "still_running": IN_PROGRESS,
@@ -67,6 +84,7 @@ REFUSALS: Final[dict[str, str]] = {
     "not_refundable": INVALID_TRANSACTION,
     "refund_too_large": INVALID_AMOUNT,
     "not_disputed": INVALID_TRANSACTION,
+    "load_spent": NO_ACTION_TAKEN,
 }
 """By `ObverseError.code`. Any other refusal of a request that made sense is an invalid transaction."""
 
@@ -84,6 +102,7 @@ CLAIMS: Final[dict[Reason, str]] = {
     Reason.REFERENCE_REUSED: DUPLICATE,
     Reason.BATCH_CLOSED: BATCH_CLOSED,
     Reason.REFUSED_BY_OPERATOR: "05",
+    Reason.NOT_COVERED: DECLINES[Decline.INSUFFICIENT_FUNDS],
     Reason.UNEXPECTED: IN_PROGRESS,
 }
 """Why a claim of a terminal's batch was not paid; a late one waits for an operator."""
@@ -97,16 +116,28 @@ def of_claim(verdict: Verdict) -> str:
 
 
 def of_payment(authorization: Authorization) -> str:
-    """DE 39 for the answer to a payment, or to its repeat."""
+    """DE 39 for the answer to a payment, or to its repeat.
+
+    Whoever has the card in the pad may be told that the PIN was wrong; who only typed a number might have
+    made it up, and learns the same from every guess (P17).
+    """
     if authorization.status is Status.APPROVED:
-        return APPROVED
+        return _of_approval(authorization)
     if authorization.status is Status.REVERSED:
         return NO_ACTION_TAKEN
     if authorization.status is Status.EXPIRED:
         return DECLINES[Decline.CARD_EXPIRED]
     if authorization.status is Status.PROCESSING:
         return IN_PROGRESS
+    if authorization.decline in _PIN_DECLINES and needs_cvv(authorization.entry):
+        return DECLINES[Decline.WRONG_DETAILS]
     return DECLINES[authorization.decline] if authorization.decline else SYSTEM_MALFUNCTION
+
+
+def _of_approval(approved: Authorization) -> str:
+    if approved.purpose is Purpose.INQUIRY and approved.balance_minor is None:
+        return DECLINES[Decline.NOT_CHARGEABLE]  # nothing is ever stored on this card
+    return APPROVED if approved.requested_minor is None else PARTLY_APPROVED
 
 
 def of_refusal(error: ObverseError) -> str:

@@ -4,40 +4,52 @@ from random import Random
 
 from obverse.kit.clock import Clock
 from obverse.kit.secret import Secret
-from obverse.sandbox.mall.model import Order, Road, UnknownOrder, WrongRequest
+from obverse.sandbox.mall.model import Filled, Item, Order, Road, UnknownOrder, WrongRequest
 from obverse.sandbox.mall.roads import ClearingHouseRoad, DirectRoad, PaymentRoad
+from obverse.sandbox.mall.van_road import VanRoad
 from obverse.sandbox.terminal.messages import CardEntry, Shop, purchase
 from obverse.sandbox.trace import Trace
 
 
 class Mall:
-    """A merchant with two roads to the provider; `open_for_business` says which merchant it is."""
+    """A merchant with several roads to the provider; `open_for_business` says which merchant it is."""
 
-    def __init__(self, house: tuple[str, int], trace: Trace, clock: Clock, rng: Random) -> None:
-        self._house, self._trace, self._clock, self._rng = house, trace, clock, rng
+    def __init__(self, house: tuple[str, int], van_url: str, trace: Trace, clock: Clock, rng: Random) -> None:
+        self._house, self._van_url = house, van_url
+        self._trace, self._clock, self._rng = trace, clock, rng
         self._orders: dict[str, Order] = {}
         self._roads: dict[Road, PaymentRoad] = {}
-        self._closing: list[ClearingHouseRoad | DirectRoad] = []
+        self._direct: DirectRoad | None = None
+        self._closing: list[ClearingHouseRoad | DirectRoad | VanRoad] = []
         self.shop = Shop("", "", "", name="Mall")
+        self.merchant_id = ""
 
     @property
     def orders(self) -> list[Order]:
         """In the order in which they were made."""
         return list(self._orders.values())
 
-    def open_for_business(self, shop: Shop, rest_url: str, api_key: Secret) -> None:
-        """Be this merchant, with the key the provider gave it. May be called again."""
+    def open_for_business(self, shop: Shop, rest_url: str, api_key: Secret, merchant_id: str = "") -> None:
+        """Be this merchant, with the key and the id the provider gave it. May be called again."""
         through_the_house = ClearingHouseRoad(shop, *self._house, self._clock)
         direct = DirectRoad(shop, rest_url, api_key, self._trace)
-        self.shop = shop
-        self._roads = {Road.CLEARING_HOUSE: through_the_house, Road.DIRECT: direct}
-        self._closing += [through_the_house, direct]
+        van = VanRoad(shop, self._van_url, self._trace)
+        self.shop, self.merchant_id, self._direct = shop, merchant_id, direct
+        self._roads = {Road.CLEARING_HOUSE: through_the_house, Road.DIRECT: direct, Road.VAN: van}
+        self._closing += [through_the_house, direct, van]
 
     async def close(self) -> None:
         for road in self._closing:
             await road.close()
 
-    async def pay(self, card: CardEntry, amount_minor: int, road: Road, order_id: str | None = None) -> Order:
+    async def pay(
+        self,
+        card: CardEntry,
+        amount_minor: int,
+        road: Road,
+        order_id: str | None = None,
+        filled: Filled | None = None,
+    ) -> Order:
         """Pay an order. Naming an earlier order repeats its payment: same key, same road.
 
         Raises `UnknownOrder`; `WrongRequest` when a repeat names another amount or road, or before business.
@@ -49,7 +61,24 @@ class Mall:
             if (order.amount_minor, order.road) != (amount_minor, road):
                 raise WrongRequest("A repeat has to name the amount and the road of its order.")
         self._orders[order.id] = order
-        return self._keep(await self._road(road).pay(order, card, repeated=order_id is not None))
+        return self._keep(await self._road(road).pay(order, card, filled, repeated=order_id is not None))
+
+    def open_cart(self, items: tuple[Item, ...]) -> Order:
+        """An order for the wallet button: the wallet program is told reference and items, no more."""
+        amount_minor = sum(item.quantity * item.unit_amount for item in items)
+        reference = f"customer-{self._rng.getrandbits(32):08x}"
+        order_id = f"ord_{self._rng.getrandbits(64):016x}"
+        return self._keep(Order(order_id, Road.MATCHED, amount_minor, "", reference=reference, items=items))
+
+    async def collect(self, order_id: str) -> Order:
+        """Ask the provider for the money of a cart, naming only the order; again as often as one likes.
+
+        Raises `UnknownOrder`; `WrongRequest` for another kind of order, or before business.
+        """
+        order = self._find(order_id)
+        if order.road is not Road.MATCHED or self._direct is None:
+            raise WrongRequest("This order is not one for the wallet button, or the mall is not open yet.")
+        return self._keep(await self._direct.pay_matched(order))
 
     async def void(self, order_id: str, number: Secret | None) -> Order:
         """Take an order back; `number` is needed on the road through the clearing house.
@@ -65,6 +94,8 @@ class Mall:
         return Order(order_id, road, amount_minor, card.number.reveal()[-4:], message=message)
 
     def _road(self, road: Road) -> PaymentRoad:
+        if road is Road.MATCHED and self._direct is not None:
+            return self._direct  # where its payment was made
         if road not in self._roads:
             raise WrongRequest("The mall is not open yet: no provider has given it a key.")
         return self._roads[road]

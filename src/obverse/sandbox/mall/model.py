@@ -12,6 +12,10 @@ class Road(StrEnum):
 
     CLEARING_HOUSE = "clearing_house"
     DIRECT = "direct"
+    VAN = "van"
+    """As JSON to a VAN (WA-9)."""
+    MATCHED = "matched"
+    """The wallet program has left the order with the provider; the mall names it (WA-7)."""
 
 
 class Paid(StrEnum):
@@ -23,8 +27,24 @@ class Paid(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    name: str
+    quantity: int
+    unit_amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What the wallet program has filled into the page beside the card (WA-8): passed on, and not kept."""
+
+    name: str
+    phone: str | None = None
+    mail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """One checkout. Of the card, only the last four digits are kept."""
+    """One checkout. Of the card, only the last four digits are kept; of a matched order, nothing."""
 
     id: str
     road: Road
@@ -36,6 +56,9 @@ class Order:
     approval_code: str | None = None
     payment: str | None = None
     """The provider's id of the payment, on the direct road."""
+    reference: str = ""
+    """What the mall calls its customer, for a matched order."""
+    items: tuple[Item, ...] = ()
     message: Message = field(default_factory=dict)
     """The ISO 8583 request without the card, so that it can be repeated and reversed."""
 

@@ -1,7 +1,8 @@
 """The two roads a payment can take. Each takes an order and returns it with what came of it."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final, Protocol
 
 import httpx
@@ -10,7 +11,7 @@ from obverse.kit.clock import Clock
 from obverse.kit.secret import Secret
 from obverse.sandbox.errors import NoAnswer, Unreachable
 from obverse.sandbox.link import Link
-from obverse.sandbox.mall.model import Order, Paid, WrongRequest
+from obverse.sandbox.mall.model import Filled, Order, Paid, WrongRequest
 from obverse.sandbox.terminal.messages import CardEntry, Shop, repeat, reversal
 from obverse.sandbox.trace import Trace
 
@@ -25,7 +26,7 @@ _STATUS_OF_PAYMENT: Final = {
 
 
 class PaymentRoad(Protocol):
-    async def pay(self, order: Order, card: CardEntry, *, repeated: bool) -> Order: ...
+    async def pay(self, order: Order, card: CardEntry, filled: Filled | None, *, repeated: bool) -> Order: ...
 
     async def void(self, order: Order, number: Secret | None, stan: str) -> Order: ...
 
@@ -36,7 +37,7 @@ class ClearingHouseRoad:
     def __init__(self, shop: Shop, host: str, port: int, clock: Clock) -> None:
         self._shop, self._link, self._clock = shop, Link(host, port), clock
 
-    async def pay(self, order: Order, card: CardEntry, *, repeated: bool) -> Order:
+    async def pay(self, order: Order, card: CardEntry, filled: Filled | None, *, repeated: bool) -> Order:
         message = order.message | card.fields()
         try:
             answer = await self._link.ask(repeat(message) if repeated else message, TIMEOUT_S)
@@ -72,26 +73,30 @@ class DirectRoad:
             timeout=TIMEOUT_S, headers={"Authorization": f"Bearer {api_key.reveal()}"}, trust_env=False
         )
 
-    async def pay(self, order: Order, card: CardEntry, *, repeated: bool) -> Order:
+    async def pay(self, order: Order, card: CardEntry, filled: Filled | None, *, repeated: bool) -> Order:
         body = {
             "amount": order.amount_minor,
             "currency": "KRW",
             "card_number": card.number.reveal(),
-            "exp_month": int(card.expiry[2:]),
-            "exp_year": 2000 + int(card.expiry[:2]),
+            "exp_month": int(card.expiry[2:]) if card.expiry else None,
+            "exp_year": 2000 + int(card.expiry[:2]) if card.expiry else None,
             "cvv": card.cvv.reveal() if card.cvv else None,
+            "pin": card.pin.reveal() if card.pin else None,
+            "holder": asdict(filled) if filled else None,
             "entry": "online",
         }
-        answer = await self._post("/v1/payments", body, order.id)
-        return replace(
-            order,
-            status=_STATUS_OF_PAYMENT.get(answer.get("status", ""), Paid.DECLINED)
-            if answer
-            else Paid.UNKNOWN,
-            code=(answer.get("decline") or answer).get("code"),
-            approval_code=answer.get("approval_code"),
-            payment=answer.get("id"),
-        )
+        return _told(order, await self._post("/v1/payments", body, order.id))
+
+    async def pay_matched(self, order: Order) -> Order:
+        """Name the order to the provider, which compares it with the one it keeps (WA-7)."""
+        body = {
+            "reference": order.reference,
+            "items": [asdict(item) for item in order.items],
+            "total": order.amount_minor,
+            "currency": "KRW",
+        }
+        path = "/v1/checkouts/matched_payments"
+        return _told(order, await self._post(path, body, order.id, reported_whole=True))
 
     async def void(self, order: Order, number: Secret | None, stan: str) -> Order:
         if order.payment is None:
@@ -102,9 +107,15 @@ class DirectRoad:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _post(self, path: str, body: Mapping[str, object], key: str) -> Mapping[str, Any]:
-        """Ask the provider; an empty answer where none came, or one that decides nothing (409, 5xx)."""
-        self._trace.http(self._shop.name, "Obverse", f"POST {path}", {"Idempotency-Key": key})
+    async def _post(
+        self, path: str, body: Mapping[str, object], key: str, *, reported_whole: bool = False
+    ) -> Mapping[str, Any]:
+        """Ask the provider; an empty answer where none came, or one that decides nothing (409, 5xx).
+
+        `reported_whole` puts all of both into the trace, for anybody to see that there is nothing to hide.
+        """
+        whole = {"whole": json.dumps(body)} if reported_whole else {}
+        self._trace.http(self._shop.name, "Obverse", f"POST {path}", {"Idempotency-Key": key} | whole)
         try:
             response = await self._http.post(
                 self._rest_url + path, json=body, headers={"Idempotency-Key": key}
@@ -114,5 +125,18 @@ class DirectRoad:
         undecided = response.status_code == httpx.codes.CONFLICT or response.status_code >= 500
         answer: Mapping[str, Any] = {} if undecided else response.json()
         told = {name: str(answer[name]) for name in ("id", "status", "approval_code") if answer.get(name)}
-        self._trace.http("Obverse", self._shop.name, f"{response.status_code}", told)
+        whole = {"whole": response.text} if reported_whole else {}
+        self._trace.http("Obverse", self._shop.name, f"{response.status_code}", told | whole)
         return answer
+
+
+def _told(order: Order, answer: Mapping[str, Any]) -> Order:
+    """The order as the provider's answer leaves it."""
+    status = _STATUS_OF_PAYMENT.get(answer.get("status", ""), Paid.DECLINED) if answer else Paid.UNKNOWN
+    return replace(
+        order,
+        status=status,
+        code=(answer.get("decline") or answer).get("code"),
+        approval_code=answer.get("approval_code"),
+        payment=answer.get("id"),
+    )

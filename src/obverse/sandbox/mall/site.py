@@ -1,6 +1,7 @@
 """The mall's web site: a page with a checkout form, and the JSON calls behind it."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from importlib.resources import files
 from typing import Annotated, Any, Final
 
@@ -15,7 +16,7 @@ from obverse.kit.http_server import HttpServer
 from obverse.kit.secret import Secret
 from obverse.sandbox.errors import SandboxError
 from obverse.sandbox.mall.mall import Mall
-from obverse.sandbox.mall.model import Order, Road, UnknownOrder
+from obverse.sandbox.mall.model import Filled, Item, Order, Road, UnknownOrder
 from obverse.sandbox.terminal.messages import CardEntry
 
 SECURITY_HEADERS: Final = {
@@ -29,15 +30,54 @@ SECURITY_HEADERS: Final = {
 CardNumber = Annotated[str, Meta(pattern="^[0-9]{12,19}$")]
 
 
+class CardRoad(StrEnum):
+    """The roads on which the shop sees a card."""
+
+    CLEARING_HOUSE = "clearing_house"
+    DIRECT = "direct"
+    VAN = "van"
+
+
+class HolderFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a wallet program fills in about its member (WA-8)."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    phone: Annotated[str, Meta(max_length=40)] | None = None
+    mail: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class ItemFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    quantity: Annotated[int, Meta(ge=1, le=10_000)]
+    unit_amount: Annotated[int, Meta(ge=0, le=999_999_999_999)]
+
+
+class Cart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    items: Annotated[tuple[ItemFields, ...], Meta(min_length=1, max_length=100)]
+
+
+class WalletOrder(msgspec.Struct, frozen=True):
+    """What the wallet button hands to the wallet program: all that it needs to check out (WA-7)."""
+
+    order: str
+    merchant: str
+    reference: str
+    items: Sequence[Item]
+    total: int
+    currency: str
+
+
 class Checkout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the form posts. `order` is given to repeat the payment of an earlier order."""
 
     amount: Annotated[int, Meta(ge=1, le=999_999_999_999)]
     card_number: CardNumber
-    exp_month: Annotated[int, Meta(ge=1, le=12)]
-    exp_year: Annotated[int, Meta(ge=2000, le=2099)]
+    exp_month: Annotated[int, Meta(ge=1, le=12)] | None = None
+    exp_year: Annotated[int, Meta(ge=2000, le=2099)] | None = None
     cvv: Annotated[str, Meta(pattern="^[0-9]{3,4}$")] | None = None
-    road: Road = Road.CLEARING_HOUSE
+    pin: Annotated[str, Meta(pattern="^[0-9]{4,6}$")] | None = None
+    holder: HolderFields | None = None
+    road: CardRoad = CardRoad.CLEARING_HOUSE
     order: str | None = None
 
 
@@ -86,9 +126,26 @@ def create_app(mall: Mall) -> Litestar:
     @post("/checkout", status_code=200)
     async def checkout(data: JSONBody[Checkout]) -> OrderView:
         cvv = Secret(data.cvv) if data.cvv is not None else None
-        expiry = f"{data.exp_year % 100:02d}{data.exp_month:02d}"
-        card = CardEntry(Secret(data.card_number), expiry, cvv)
-        return view(await mall.pay(card, data.amount, data.road, data.order))
+        pin = Secret(data.pin) if data.pin is not None else None
+        expiry = None
+        if data.exp_year is not None and data.exp_month is not None:
+            expiry = f"{data.exp_year % 100:02d}{data.exp_month:02d}"
+        card = CardEntry(Secret(data.card_number), expiry, cvv, pin)
+        filled = Filled(**msgspec.structs.asdict(data.holder)) if data.holder is not None else None
+        return view(await mall.pay(card, data.amount, Road(data.road), data.order, filled))
+
+    @post("/carts")
+    async def fill_cart(data: JSONBody[Cart]) -> WalletOrder:
+        """The wallet button: what the page hands to the wallet program."""
+        order = mall.open_cart(tuple(Item(**msgspec.structs.asdict(item)) for item in data.items))
+        return WalletOrder(
+            order.id, mall.merchant_id, order.reference, order.items, order.amount_minor, "KRW"
+        )
+
+    @post("/orders/{order_id:str}/collect", status_code=200)
+    async def collect(order_id: FromPath[str]) -> OrderView:
+        """The member says that the wallet has the order: the mall's server asks for the money."""
+        return view(await mall.collect(order_id))
 
     @post("/orders/{order_id:str}/void", status_code=200)
     async def void(order_id: FromPath[str], data: JSONBody[VoidRequest]) -> OrderView:
@@ -99,7 +156,7 @@ def create_app(mall: Mall) -> Litestar:
         return {"data": [view(order) for order in mall.orders]}
 
     return Litestar(
-        [page, style, script, checkout, void, orders],
+        [page, style, script, checkout, fill_cart, collect, void, orders],
         openapi_config=None,
         response_headers=SECURITY_HEADERS,
         exception_handlers={SandboxError: refused, HTTPException: bad_request},
@@ -111,7 +168,7 @@ def view(order: Order) -> OrderView:
         order.id,
         order.road,
         order.amount_minor,
-        f"ends in {order.last_four}",
+        f"ends in {order.last_four}" if order.last_four else "in the wallet",
         order.status,
         order.code,
         order.approval_code,

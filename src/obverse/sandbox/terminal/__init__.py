@@ -4,6 +4,7 @@ It talks to the clearing house, or straight to the provider's acquirer door wher
 """
 
 from obverse.sandbox.terminal.messages import CardEntry, Shop
-from obverse.sandbox.terminal.till import Batch, Receipt, Till
+from obverse.sandbox.terminal.pin_pad import PinPad
+from obverse.sandbox.terminal.till import PARTLY, Batch, Receipt, Till
 
-__all__ = ["Batch", "CardEntry", "Receipt", "Shop", "Till"]
+__all__ = ["PARTLY", "Batch", "CardEntry", "PinPad", "Receipt", "Shop", "Till"]

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from obverse.kit.secret import Secret
+from obverse.sandbox.terminal.pin_pad import PinPad
 from obverse.sandbox.wire import Message, additional_data, original_data
 
 ENTRY_MODES: Final = {
@@ -18,6 +19,15 @@ ENTRY_MODES: Final = {
 }
 """DE 22."""
 
+PURCHASE: Final = "000000"
+BALANCE: Final = "310000"
+DEPOSIT: Final = "210000"
+ACTIVATION: Final = "280000"
+"""DE 3."""
+TAKES_PARTIAL: Final = "000000000001"
+"""DE 60, whose last digit says that less than the amount will do."""
+
+_SECRET: Final = ("48", "52", "53", "110")
 _KEPT_IN_REVERSAL: Final = ("3", "4", "12", "13", "32", "37", "41", "42", "43", "49")
 
 
@@ -36,26 +46,42 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class CardEntry:
-    """A card as a customer shows it; `expiry` is YYMM."""
+    """A card as a customer shows it; `expiry` is YYMM, and missing where only number and PIN are typed."""
 
     number: Secret
-    expiry: str
+    expiry: str | None
     cvv: Secret | None = None
+    pin: Secret | None = None
 
-    def fields(self) -> Message:
-        """DE 2, 14 and 48: what a merchant may send and must not keep."""
-        shown = {"2": self.number.reveal(), "14": self.expiry}
-        return shown if self.cvv is None else shown | {"48": additional_data({"92": self.cvv.reveal()})}
+    def fields(self, pad: PinPad | None = None) -> Message:
+        """DE 2, 14, 48, and the PIN as the pad enciphers it: what a merchant may send and must not keep."""
+        shown = {"2": self.number.reveal()}
+        if self.expiry is not None:
+            shown["14"] = self.expiry
+        if self.cvv is not None:
+            shown["48"] = additional_data({"92": self.cvv.reveal()})
+        if self.pin is not None:
+            shown |= (pad or PinPad()).fields(self.number, self.pin)
+        return shown
 
 
 def purchase(
-    shop: Shop, amount_minor: int, entry: str, moment: datetime, stan: str, *, capture: bool = False
+    shop: Shop,
+    amount_minor: int,
+    entry: str,
+    moment: datetime,
+    stan: str,
+    *,
+    capture: bool = False,
+    code: str = PURCHASE,
 ) -> Message:
     """A request for approval (0100), or for the money at once (0200), still without the card.
 
-    Raises `KeyError` for an entry that is not in `ENTRY_MODES`.
+    With another processing code (DE 3) it asks for a balance, or pays money in. Raises `KeyError` for an
+    entry that is not in `ENTRY_MODES`.
     """
     return _message("0200" if capture else "0100", shop, moment, stan) | {
+        "3": code,
         "4": f"{amount_minor:012d}",
         "18": shop.category,
         "22": ENTRY_MODES[entry],
@@ -75,6 +101,12 @@ def reversal(
     kept = {name: original[name] for name in _KEPT_IN_REVERSAL if name in original}
     own = _message("0420" if advice else "0400", shop, moment, stan)
     return own | kept | {"2": number.reveal(), "90": original_data(original)}
+
+
+def report(request: Message, approval_code: str) -> Message:
+    """What was approved in somebody's absence, for them to know (0220): no original, but a code of ours."""
+    told = {name: value for name, value in request.items() if name not in _SECRET}
+    return told | {"t": "0220", "38": approval_code, "39": "00"}
 
 
 def upload(

@@ -9,6 +9,11 @@ from obverse.kit.clock import Clock
 from obverse.kit.secret import Secret
 from obverse.sandbox.link import Link
 from obverse.sandbox.terminal.messages import (
+    ACTIVATION,
+    BALANCE,
+    DEPOSIT,
+    PURCHASE,
+    TAKES_PARTIAL,
     CardEntry,
     Shop,
     echo,
@@ -18,10 +23,12 @@ from obverse.sandbox.terminal.messages import (
     totals,
     upload,
 )
+from obverse.sandbox.terminal.pin_pad import PinPad
 from obverse.sandbox.trace import Trace
-from obverse.sandbox.wire import Message
+from obverse.sandbox.wire import AVAILABLE, Message, amounts
 
 OUT_OF_BALANCE: Final = "95"
+PARTLY: Final = "10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,19 @@ class Receipt:
 
     @property
     def approved(self) -> bool:
+        """In whole; `PARTLY` is another code."""
         return self.response_code == "00"
+
+    @property
+    def amount_minor(self) -> int:
+        """DE 4 of the answer: less than was asked for where a part was approved."""
+        return int(self.answer.get("4", "0"))
+
+    @property
+    def balance_minor(self) -> int | None:
+        """What the card still holds (DE 54), where it was told."""
+        told = amounts(self.answer).get(AVAILABLE)
+        return None if told is None else int(told)
 
 
 @dataclass(slots=True)
@@ -74,11 +93,13 @@ class Till:
         timeout_s: float = 10.0,
         trace: Trace | None = None,
         far_end: str = "Obverse",
+        pad: PinPad | None = None,
     ) -> None:
         self.shop = shop
         self._link = Link(host, port)
         self._clock, self._timeout_s = clock, timeout_s
         self._trace, self._far_end = trace, far_end
+        self._pad = pad or PinPad()
         self._stan = rng.randrange(1_000_000)  # a restarted till must not repeat the numbers it has used
         self._last: Message | None = None
         self.batch = Batch(rng.randrange(1, 500_000))
@@ -92,12 +113,30 @@ class Till:
         *,
         entry: str = "chip",
         capture: bool = False,
+        pin: Secret | None = None,
+        partial: bool = False,
     ) -> Receipt:
-        """Ask for approval (0100), or for approval and the money at once (0200). `expiry` is YYMM."""
-        message = purchase(
-            self.shop, amount_minor, entry, self._clock.now(), self._next_stan(), capture=capture
-        )
-        self._last = message | CardEntry(number, expiry, cvv).fields()
+        """Ask for approval (0100), or for approval and the money at once (0200). `expiry` is YYMM.
+
+        With a `pin` typed into the pad; `partial` says that less will do, and the rest is paid otherwise.
+        """
+        card = CardEntry(number, expiry, cvv, pin)
+        message = self._request(card, amount_minor, entry, capture=capture)
+        self._last = message | {"60": TAKES_PARTIAL} if partial else message
+        return await self._ask(self._last)
+
+    async def balance(self, card: CardEntry, *, entry: str = "swipe") -> Receipt:
+        """Ask what the card still holds (0100, 31xxxx)."""
+        return await self._ask(self._request(card, 0, entry, code=BALANCE))
+
+    async def deposit(self, card: CardEntry, amount_minor: int, *, entry: str = "swipe") -> Receipt:
+        """Pay cash that was handed over into a card (0200, 21xxxx); taken back like a purchase."""
+        self._last = self._request(card, amount_minor, entry, capture=True, code=DEPOSIT)
+        return await self._ask(self._last)
+
+    async def activate(self, card: CardEntry, face_value_minor: int, *, entry: str = "barcode") -> Receipt:
+        """Sell a card for what is printed on it (0200, 28xxxx)."""
+        self._last = self._request(card, face_value_minor, entry, capture=True, code=ACTIVATION)
         return await self._ask(self._last)
 
     async def repeat(self) -> Receipt:
@@ -170,6 +209,13 @@ class Till:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def _request(
+        self, card: CardEntry, amount_minor: int, entry: str, *, capture: bool = False, code: str = PURCHASE
+    ) -> Message:
+        moment, stan = self._clock.now(), self._next_stan()
+        message = purchase(self.shop, amount_minor, entry, moment, stan, capture=capture, code=code)
+        return message | card.fields(self._pad)
 
     def _purchase(self) -> Message:
         if self._last is None:
