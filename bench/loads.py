@@ -12,6 +12,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from bench.bulk_order import order_in_bulk
 from bench.errors import BenchFailed
 from bench.generator import Job, Outcome
 from bench.messages import (
@@ -25,6 +26,7 @@ from bench.messages import (
 from bench.processes import Platform, free_port, generate
 from bench.results import Measured
 from bench.settlement import settle_a_day
+from bench.statements import tell_a_day
 from bench.stock import Stock
 from obverse.kit.ids import to_text
 from obverse.wallet import SourceKind
@@ -239,6 +241,14 @@ class Bench:
         """A business day of a million captures."""
         return await settle_a_day(self.scratch)
 
+    async def bulk_order(self) -> Measured:
+        """A company's order of 10,000 gifts, from paid to allocated."""
+        return await order_in_bulk(self.platform, self.stock.rooms)
+
+    async def statements(self) -> Measured:
+        """The daily statements of 100,000 members."""
+        return await tell_a_day(self.scratch)
+
     async def start(self) -> Measured:
         """From `obverse serve` over an empty directory to its first answer."""
         return Measured(p50_ms=await asyncio.to_thread(_seconds_to_first_answer, self.scratch) * 1000)
@@ -261,6 +271,7 @@ def _hottest(payments: list[Payment]) -> float:
 
 MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[Measured]]]] = {
     "on_us_iso8583": lambda bench: bench.payments_at_peak("on_us_iso8583"),
+    "prepaid": lambda bench: bench.payments_at_peak("prepaid", kind=SourceKind.STORED_BALANCE),
     "one_merchant": lambda bench: bench.payments_at_peak("one_merchant", one_merchant=True),
     "on_us_rest": lambda bench: bench.payments_at_peak("on_us_rest", wire="rest"),
     "off_us": lambda bench: bench.payments_at_peak(
@@ -272,5 +283,7 @@ MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[Measured]]]] = {
     "issue": Bench.issue,
     "issue_bulk": Bench.issue_bulk,
     "settlement": Bench.settlement,
+    "bulk_order": Bench.bulk_order,
+    "statements": Bench.statements,
     "start": Bench.start,
 }

@@ -13,6 +13,7 @@ from obverse.kit.secret import Secret
 from obverse.members import Member
 from obverse.merchants import Merchant
 from obverse.networks.iso8583 import encode, frame
+from obverse.networks.iso8583.additional import write_subelements
 from obverse.networks.iso8583.fields import (
     DE2_CARD_NUMBER,
     DE3_PROCESSING_CODE,
@@ -31,7 +32,7 @@ from obverse.networks.iso8583.fields import (
     MTI,
     SUBELEMENT_CVV,
 )
-from obverse.networks.iso8583.messages import original_data, write_subelements
+from obverse.networks.iso8583.origins import original_data
 
 AMOUNT_MINOR: Final = 1_000
 

@@ -114,5 +114,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait_until_open(port: int) -> None:
+    """Return once somebody listens on this port. Raises `BenchFailed`."""
+    deadline = time.monotonic() + _UP_SECONDS_MAX
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if time.monotonic() > deadline:
+            raise BenchFailed(f"Nobody listens on port {port}.")
+        time.sleep(_POLL_S)
+
+
 def _end_of(log: Path) -> str:
     return " | ".join(log.read_text(errors="replace").splitlines()[-3:])

@@ -30,6 +30,7 @@ class Load:
 
 LOADS: Final = (
     Load("on_us_iso8583", "one-time purchases, on-us, ISO 8583", "tpcb", 2.0, p99_ms_max=50),
+    Load("prepaid", "prepaid purchases, on-us, ISO 8583", "tpcb", 2.0, p99_ms_max=50),
     Load("one_merchant", "the same, all at one merchant", "on_us_iso8583", 0.9),
     Load("on_us_rest", "the same over REST", "tpcb", 0.8),
     Load("off_us", "real card at the card company", "on_us_iso8583", 0.4),
@@ -42,6 +43,13 @@ LOADS: Final = (
         "settlement",
         "a business day of 1 million captures, settled",
         per_second_min=20_000,
+        grown_mib_max=32,
+    ),
+    Load("bulk_order", "10,000 gifts in one order, paid to allocated", per_second_min=1_000),
+    Load(
+        "statements",
+        "100,000 members hear of their day, by mail",
+        per_second_min=1_667,
         grown_mib_max=32,
     ),
     Load("start", "empty directory to first answer", p50_ms_max=5_000),

@@ -1,37 +1,30 @@
 """The load `settlement`: a business day of a million captures, settled as `obverse settle` does it.
 
-It has a database of its own on the same server, so that neither the platform under the other loads nor their
-tables see it. Every round adds a day; the days before stay where they are, as they would.
+It has a database of its own. Every round adds a day; the days before stay where they are, as they would.
 """
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
 
-import asyncpg
-
+from bench.aside import peak_bytes, resident_bytes, rooms_aside
 from bench.errors import BenchFailed
 from bench.results import Measured
-from obverse.bootstrap import Rooms, join_rooms, open_database, open_vault
+from obverse.bootstrap import Rooms
 from obverse.kit.clock import Clock
-from obverse.kit.database.embedded import EmbeddedPostgres
-from obverse.kit.money import CurrencyCode
 from obverse.kit.secret import Secret
-from obverse.kit.settings import Settings
 from obverse.merchants import BankAccount, FeePlan, Terms
+
+if TYPE_CHECKING:
+    import asyncpg
 
 CAPTURES: Final = 1_000_000
 MERCHANTS: Final = 2_000
 _DATABASE: Final = "settlement"
 _FEE: Final = FeePlan(basis_points=180, fixed_minor=50)
 _AT_ONCE: Final = 8
-_SAMPLE_EVERY_S: Final = 0.05
 _PATIENCE_S: Final = 600
 _DAYS_AGO: Final = 100
 
@@ -60,7 +53,7 @@ _STATE: Final = (
 
 async def settle_a_day(scratch: Path) -> Measured:
     """Put a million captures into one more day, and settle it; only the settling is timed."""
-    async with _world(scratch) as (rooms, conn):
+    async with rooms_aside(scratch, _DATABASE, Clock()) as (rooms, _, conn):
         (state,) = await conn.fetch(_STATE)
         if not state["merchants"]:
             await _add_merchants(rooms)
@@ -68,8 +61,8 @@ async def settle_a_day(scratch: Path) -> Measured:
         # The same days in every run, seen from today: all are over, and their payouts are due.
         day = calendar.local_date(Clock().now()) - timedelta(days=_DAYS_AGO - state["days"])
         await _fill(conn, int(calendar.cut_off_of(day - timedelta(days=1)).timestamp() * 1000))
-        memory = asyncio.create_task(_peak_bytes())
-        before, began = _resident_bytes(), perf_counter()
+        memory = asyncio.create_task(peak_bytes())
+        before, began = resident_bytes(), perf_counter()
         settlement = await rooms.money.settlement.service.settle(day)
         seconds = perf_counter() - began
         memory.cancel()
@@ -79,30 +72,6 @@ async def settle_a_day(scratch: Path) -> Measured:
             raise BenchFailed(f"The settlement is wrong: {dict(wrong)}")
         await conn.execute("checkpoint", timeout=_PATIENCE_S)  # the loads after this one do not pay for it
         return Measured(per_second=CAPTURES / seconds, rows=CAPTURES, grown_mib=grown_mib)
-
-
-@asynccontextmanager
-async def _world(scratch: Path) -> AsyncIterator[tuple[Rooms, "asyncpg.Connection[asyncpg.Record]"]]:
-    """The rooms over the load's own database, and a connection of its owner."""
-    server = EmbeddedPostgres(scratch)
-    url = (await asyncio.to_thread(server.start)).reveal()
-    owner = await asyncpg.connect(url)
-    with suppress(asyncpg.DuplicateDatabaseError):
-        await owner.execute(f"create database {_DATABASE}")
-    await owner.close()
-    parts = urlsplit(url)
-    own_url = Secret(f"{parts.scheme}://{parts.netloc}/{_DATABASE}?{parts.query}")
-    settings = Settings.load(data_dir=scratch, database_url=own_url)
-    try:
-        async with open_database(settings) as (database, _):
-            rooms = join_rooms(settings, database, await open_vault(settings, database), Clock())
-            await rooms.ledger.open_house(rooms.partitions, CurrencyCode(settings.currency))
-            conn = await asyncpg.connect(own_url.reveal())
-            yield rooms, conn
-            await conn.close()
-            await rooms.bureau.close()
-    finally:
-        await asyncio.to_thread(server.stop)
 
 
 async def _add_merchants(rooms: Rooms) -> None:
@@ -127,17 +96,3 @@ async def _fill(conn: "asyncpg.Connection[asyncpg.Record]", begin_ms: int) -> No
     await conn.execute(_FILL, begin_ms, str(begin_ms), CAPTURES, timeout=_PATIENCE_S)
     await conn.execute("vacuum analyze actions", timeout=_PATIENCE_S)
     await conn.execute("checkpoint", timeout=_PATIENCE_S)
-
-
-async def _peak_bytes() -> int:
-    """The most memory that this process holds until the task is cancelled."""
-    peak = _resident_bytes()
-    with suppress(asyncio.CancelledError):
-        while True:
-            await asyncio.sleep(_SAMPLE_EVERY_S)
-            peak = max(peak, _resident_bytes())
-    return peak
-
-
-def _resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -7,7 +7,8 @@ cards are issued by the cards room itself, with real numbers, and revealed here,
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from random import Random
 from typing import Final
 
@@ -15,7 +16,15 @@ from bench.card_company import real_cards
 from bench.messages import AMOUNT_MINOR, Payment
 from obverse.access import Scope
 from obverse.bootstrap import Rooms, join_rooms, open_database, open_vault
-from obverse.cards import Controls, Order
+from obverse.cards import (
+    CardKind,
+    Controls,
+    Order,
+    StoredValueCards,
+    StoredValueOrder,
+    Viewer,
+    controls_of,
+)
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.ids import AccountId, MemberId, NewId, PartitionId, SourceId, VaultCardId, uuid7_source
@@ -27,8 +36,10 @@ from obverse.ledger import repository as ledger
 from obverse.ledger.rules import house_account
 from obverse.members import Member, Standing
 from obverse.merchants import Merchant
+from obverse.merchants.model import Terms
+from obverse.programmes.model import Terms as ProgrammeTerms
 from obverse.vault import Vault
-from obverse.wallet import Source, SourceKind, SourceState
+from obverse.wallet import Funding, LotKind, Source, SourceKind, SourceState
 from obverse.wallet import repository as wallet
 from obverse.wallet.rules import credit_account
 
@@ -37,6 +48,11 @@ MERCHANTS: Final = 50
 _ACQUIRER: Final = "410001"
 _CREDIT: Final = Money(10**11, KRW)
 _P0: Final = PartitionId(0)
+_TAKES: Final = frozenset({"one_time", "prepaid"})
+_PREPAID: Final = ProgrammeTerms(
+    "Coin", ceiling_minor=_CREDIT.amount_minor, validity_months=12, charge_unit_minor=1
+)
+_PREPAID_CARDS: Final = 50_000
 _ORDER: Final = 2_000
 """Cards issued at once."""
 _PATIENCE_S: Final = 60
@@ -73,7 +89,7 @@ class _Pool:
 class Stock:
     """Made by `opened`."""
 
-    def __init__(self, rooms: Rooms, database: Database, vault: Vault, clock: Clock) -> None:
+    def __init__(self, rooms: Rooms, database: Database, vault: Vault, clock: Clock, bin_: str) -> None:
         self.rooms = rooms
         self.database = database
         self.merchants: Sequence[Merchant] = ()
@@ -82,6 +98,7 @@ class Stock:
         self._vault = vault
         self._clock = clock
         self._new_id: NewId = uuid7_source(clock.now_ms, os.urandom)
+        self._stored_cards = StoredValueCards(vault, clock=clock, new_id=self._new_id, bin_=bin_)
         self._rng = Random(1)
         self._pools: dict[SourceKind, _Pool] = {}
 
@@ -93,14 +110,16 @@ class Stock:
         async with open_database(settings) as (database, _):
             vault = await open_vault(settings, database)
             rooms = join_rooms(settings, database, vault, clock)
-            stock = cls(rooms, database, vault, clock)
+            stock = cls(rooms, database, vault, clock, settings.bin)
             await stock._prepare()
             yield stock
             await rooms.bureau.close()
 
     async def _prepare(self) -> None:
         self.merchants = [
-            await self.rooms.merchants.onboard(f"Shop {n}", "5732", _ACQUIRER, f"SHOP{n:011d}", [f"T{n:07d}"])
+            await self.rooms.merchants.onboard(
+                f"Shop {n}", "5732", _ACQUIRER, f"SHOP{n:011d}", [f"T{n:07d}"], terms=Terms(accepts=_TAKES)
+            )
             for n in range(MERCHANTS)
         ]
         _, self.token = await self.rooms.access.create("bench", {Scope.PAYMENTS, Scope.CARDS})
@@ -164,9 +183,15 @@ class Stock:
 
     async def take(self, total: int, kind: SourceKind = SourceKind.CREDIT_LINE) -> list[Payment]:
         """`total` payments, each with a card of its own, spread over all members and merchants."""
+        if kind is SourceKind.STORED_BALANCE and kind not in self._pools:
+            self._pools[kind] = _Pool((), (), await self._make_prepaid())
         pool = self._pools[kind]
         while len(pool.unused) < total:
-            pool.unused += await self._issue(pool, _ORDER)
+            pool.unused += (
+                self._again(pool.unused)
+                if kind is SourceKind.STORED_BALANCE
+                else await self._issue(pool, _ORDER)
+            )
         taken, pool.unused = pool.unused[:total], pool.unused[total:]
         return taken
 
@@ -181,6 +206,43 @@ class Stock:
             rows = await conn.fetch(_APPROVAL_CODES, hashes, timeout=_PATIENCE_S)
         found: dict[bytes, str] = {row[0]: row[1] for row in rows}
         return [found[hash_] for hash_ in hashes]
+
+    async def _make_prepaid(self) -> list[Payment]:
+        """Prepaid cards of nobody's, each with more than a benchmark spends, as payments."""
+        rooms = self.rooms
+        ends = self._clock.now() + timedelta(days=300)
+        programmes = rooms.stored_value.cards.programmes
+        programme = await programmes.create(_PREPAID, actor="system", reason="bench")
+        order = StoredValueOrder(_P0, CardKind.PREPAID, programme.id, KRW, controls_of(programme), ends)
+        pocket = house_account(AccountKind.GIVEN_VALUE, _P0, KRW)
+        made = []
+        for _ in range(_PREPAID_CARDS // _ORDER):
+            async with self.database.transaction() as conn:
+                await ledger.open_accounts(conn, [pocket])
+                sources = await rooms.stored_value.balances.open(conn, _P0, KRW, _ORDER)
+                cards = await self._stored_cards.make(conn, order, [source.id for source in sources])
+                lots = await rooms.stored_value.balances.fund(
+                    conn,
+                    _P0,
+                    [
+                        Funding(source.id, LotKind.BOUGHT, _CREDIT, pocket.id, ends, card.id)
+                        for source, card in zip(sources, cards, strict=True)
+                    ],
+                )
+            made += list(zip(cards, lots, strict=True))
+        payments = []
+        for card, lot in made:
+            face = rooms.cards.reveal(card, Viewer.RECIPIENT)
+            merchant = self._rng.choice(self.merchants)
+            payments.append(Payment(face.number, face.expiry, face.cvv, lot.account_id, merchant))
+        return payments
+
+    def _again(self, payments: Sequence[Payment]) -> list[Payment]:
+        """The same cards at other shops: a prepaid card is used more than once."""
+        return [
+            replace(self._rng.choice(payments), merchant=self._rng.choice(self.merchants))
+            for _ in range(_ORDER)
+        ]
 
     async def _issue(self, pool: _Pool, count: int) -> list[Payment]:
         """Fresh cards, each of a member drawn at random, as payments at a shop drawn at random."""
@@ -200,6 +262,7 @@ class Stock:
         for card, owner in zip(cards, owners, strict=True):
             face = self.rooms.cards.reveal(card)
             account = pool.sources[owner].account_id
+            assert account is not None, "one account pays for each of these"
             merchant = self._rng.choice(self.merchants)
             payments.append(Payment(face.number, face.expiry, face.cvv, account, merchant))
         return payments

@@ -142,6 +142,8 @@ class FakeClaims:
     balance: BatchTotals | None = None
     uploaded: list[tuple[Claim, TerminalBatch]] = field(default_factory=list)
     noted: list[tuple[Attempt, ObverseError]] = field(default_factory=list)
+    uncovered: list[tuple[int, str, str]] = field(default_factory=list)
+    """What was missing, under which approval code, and the card's last four."""
     fails_with: Exception | None = None
 
     async def upload(self, claim: Claim, batch: TerminalBatch) -> Verdict:
@@ -155,6 +157,11 @@ class FakeClaims:
 
     async def note(self, attempt: Attempt, refused: ObverseError) -> None:
         self.noted.append((attempt, refused))
+
+    async def note_uncovered(
+        self, reported: Authorization, missing_minor: int, approval_code: str, last_four: str
+    ) -> None:
+        self.uncovered.append((missing_minor, approval_code, last_four))
 
 
 def _decide(request: AuthorizationRequest) -> Authorization:

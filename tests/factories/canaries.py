@@ -32,7 +32,7 @@ def forms(value: str) -> Iterator[tuple[str, bytes]]:
     plain = value.encode()
     if len(value) < 6:
         # Three or four digits are everywhere. They count where they are labelled: JSON, Python, ISO 8583.
-        yield "labelled", rb"(?i)(?:cvv2?|cvc)\W{1,6}" + plain + rb"\b"
+        yield "labelled", rb"(?i)(?:cvv2?|cvc|pin)\W{1,6}" + plain + rb"\b"
         yield "DE 48", b"92%02d%s" % (len(plain), plain)
         return
     yield "plain", re.escape(plain)

@@ -1,8 +1,14 @@
 """Messages as a till or an acquirer sends them. Every one may be bent: `purchase(DE39="00", DE4=None)`."""
 
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+from psec.pinblock import encipher_pinblock_iso_4, encode_pinblock_iso_0
+
 from obverse.networks.iso8583.codec import encode
 from obverse.networks.iso8583.framing import frame
-from obverse.networks.iso8583.messages import original_data
+from obverse.networks.iso8583.origins import original_data
+from obverse.networks.iso8583.pin_blocks import PinFormat
 
 NUMBER = "9410121234567893"
 ACQUIRER = "941000"
@@ -10,7 +16,27 @@ TERMINAL = "TERM0001"
 MERCHANT_NO = "M00000000000001"
 TRANSMITTED_AT = "1120093000"
 
+PIN_KEY = "0123456789ABCDEFFEDCBA9876543210"
+PIN_KEY_AES = "00112233445566778899AABBCCDDEEFF"
+SECURITY = {PinFormat.TDES: "2001010100000000", PinFormat.AES: "2002040100000000"}
+
 Fields = dict[str, str]
+
+
+def with_pin(fields: Fields, pin: str, format_: PinFormat = PinFormat.TDES) -> Fields:
+    """The same message with a PIN, as a pad of this zone enciphers it."""
+    announced = fields | {"53": SECURITY[format_]}
+    if format_ is PinFormat.AES:
+        block = encipher_pinblock_iso_4(bytes.fromhex(PIN_KEY_AES), pin, fields["2"])
+        return announced | {"110": block.hex().upper()}
+    key = bytes.fromhex(PIN_KEY + PIN_KEY[:16])
+    clear = encode_pinblock_iso_0(pin, fields["2"])
+    return announced | {"52": encipher_tdes(key, clear).hex().upper()}
+
+
+def encipher_tdes(key: bytes, block: bytes) -> bytes:
+    """One block under a triple-length key."""
+    return Cipher(TripleDES(key), ECB()).encryptor().update(block)  # noqa: S305 - as the standard has it
 
 
 def purchase(mti: str = "0100", **changes: str | None) -> Fields:

@@ -18,9 +18,14 @@ from tests.factories.draws import FakeBank, a_treasury, draws_room
 from tests.factories.ledger import MONTHS_ON, P0
 from tests.factories.members import PASSWORD
 from tests.factories.merchants import a_merchant, applications_room
+from tests.factories.metering import metering_rooms
+from tests.factories.orders import around
+from tests.factories.points import points_room
 from tests.factories.presentments import presentments_room
 from tests.factories.reconciliation import a_reconciliation
+from tests.factories.sales import selling_rooms
 from tests.factories.settlement import settlement_rooms
+from tests.factories.telling import telling_rooms
 from tests.factories.wallet import (
     BIN,
     House,
@@ -33,6 +38,8 @@ from tests.factories.webhooks import WebhookHouse, webhook_house
 from obverse.access import MERCHANT_SCOPES, Access, Scope
 from obverse.authorization import Engine, EngineSettings, Makers
 from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
+from obverse.bootstrap.holders import Holders
+from obverse.checkouts import Checkouts
 from obverse.doors.rest import Services, create_app
 from obverse.kit import audit, events
 from obverse.kit.clock import Clock
@@ -43,6 +50,7 @@ from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
 from obverse.letters import Letters
+from obverse.orders import Allocation, Orders
 from obverse.treasury import Desk, Treasury
 from obverse.wallet import CardDetails
 
@@ -117,6 +125,7 @@ class RestHouse:
     bank: FakeBank
     webhooks: WebhookHouse
     claims: ClaimRooms
+    allocation: Allocation
     operator: dict[str, str] = field(default_factory=dict)
     merchant_id: str = ""
     merchant: dict[str, str] = field(default_factory=dict)
@@ -194,18 +203,34 @@ async def open_rest_house(
     draws = draws_room(house, engine, treasury)
     billing, issuing = billing_rooms(house, treasury)
     claims = claim_rooms(house, engine)
+    telling = telling_rooms(house)
     settlements, reports = settlement_rooms(house, treasury)
+    selling = selling_rooms(house, engine, treasury)
+    ordering = around(house, selling.sales)
+    metering, tariffs = metering_rooms(house, engine)
     app = create_app(
         Services(
             engine=engine,
             claims=claims.service,
             claim_files=claims.files,
             cards=house.cards,
+            pins=house.pins,
+            fulfilments=house.fulfilments,
+            programmes=house.programmes,
+            stand_ins=house.stand_ins,
+            card_batches=house.batches,
             wallet=house.wallet,
             members=house.members,
             merchants=house.merchants,
             disputes=disputes_room(house, engine),
             draws=draws,
+            sales=selling.sales,
+            orders=Orders(ordering),
+            bank_accounts=selling.accounts,
+            charging=selling.charging,
+            automatic_charges=selling.automatic,
+            refunding=selling.refunding,
+            cards_in_hand=selling.in_hand,
             billing=billing,
             issuing=issuing,
             applications=applications_room(
@@ -217,12 +242,21 @@ async def open_rest_house(
             treasury=treasury,
             bank_desk=Desk(database, house.vault, treasury, clock=clock, new_id=new_id),
             presentments=presentments_room(house),
+            metering=metering,
+            tariffs=tariffs,
             access=access,
             ledger=Ledger(database),
             events=partial(_read_events, database),
             audit=partial(_read_audit, database),
             webhooks=webhooks.webhooks,
+            history=telling.history,
+            consents=telling.consents,
+            aggregates=telling.aggregates,
+            daily_statements=telling.statements,
             letters=Letters(database, house.vault, clock=clock, new_id=new_id),
+            points=points_room(house),
+            checkouts=Checkouts(database, engine, house.cards, house.vault, clock=clock, new_id=new_id),
+            match_holder=Holders(database, house.vault, house.members, bin_=BIN, partitions=[P0]).match,
             clock_control=FakeClockControl(clock),
             health=health,
             live=live,
@@ -231,11 +265,13 @@ async def open_rest_house(
     await engine.start()
     await Ledger(database).open_house([P0], KRW)
     await draws.start([P0], KRW)
+    await selling.sales.start([P0], KRW)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://obverse.test") as client:
         rest = RestHouse(
-            house, engine, access, app, client, card_company, health, treasury, bank, webhooks, claims
-        )
+            house, engine, access, app, client, card_company, health, treasury, bank, webhooks, claims,
+            Allocation(ordering),
+        )  # fmt: skip
         rest.operator = await rest.key(*Scope, live=live)
         rest.merchant_id, rest.merchant = await rest.another_merchant()
         yield rest

@@ -18,6 +18,9 @@ FREE_PORTS = SandboxSettings(
     bank_port=0,
     mall_port=0,
     credit_bureau_port=0,
+    mail_port=0,
+    sms_port=0,
+    van_port=0,
     control_port=0,
 )
 CARD_NUMBER = "9530101234567896"

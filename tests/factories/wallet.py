@@ -6,21 +6,33 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from tests.factories.members import an_application, quick_passwords
+from tests.factories.members import ANSWER, a_profile, an_application, quick_passwords
 from tests.factories.merchants import merchants_room
 from tests.factories.vault import a_real_number
 
-from obverse.cards import Cards
+from obverse.cards import Cards, Fulfilments, Pins, StoredValueCards
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import Unavailable
-from obverse.kit.ids import NewId
+from obverse.kit.ids import NewId, PartitionId
 from obverse.kit.money import KRW, Money
 from obverse.kit.secret import Secret
+from obverse.letters import Letters
 from obverse.members import Member, Members
 from obverse.merchants import Merchants
+from obverse.programmes import Programmes
 from obverse.vault import KeyRing, Vault
-from obverse.wallet import CardDetails, CheckResult, CreditStanding, Source, Terms, Wallet
+from obverse.wallet import (
+    Balances,
+    CardBatches,
+    CardDetails,
+    CheckResult,
+    CreditStanding,
+    Source,
+    StandIns,
+    Terms,
+    Wallet,
+)
 
 BIN = "941012"
 CREDIT_LIMIT = 1_000_000
@@ -70,6 +82,14 @@ class House:
     wallet: Wallet
     bureau: FakeBureau
     card_check: FakeCardCheck
+    balances: Balances
+    stored_cards: StoredValueCards
+    letters: Letters
+    programmes: Programmes
+    pins: Pins
+    stand_ins: StandIns
+    fulfilments: Fulfilments
+    batches: CardBatches
 
 
 def build_house(
@@ -84,19 +104,33 @@ def build_house(
     """Join vault, merchants, members, cards and wallet; bureau and card check are fakes."""
     vault = Vault(_key_ring(key_file, random_bytes), random_bytes)
     merchants = merchants_room(database, clock, new_id, partitions, vault)
+    letters = Letters(database, vault, clock=clock, new_id=new_id)
     members = Members(
         database,
         vault,
         quick_passwords(),
+        letters,
         clock=clock,
         random_bytes=random_bytes,
         new_id=new_id,
         partitions=partitions,
     )
+    balances = Balances(database, [PartitionId(p) for p in range(partitions)], clock=clock, new_id=new_id)
     cards = Cards(
         database,
         vault,
         merchants,
+        balances.hand_on,
+        clock=clock,
+        random_bytes=random_bytes,
+        new_id=new_id,
+        bin_=BIN,
+        partitions=partitions,
+    )
+    stored_cards = StoredValueCards(vault, clock=clock, new_id=new_id, bin_=BIN)
+    pins = Pins(
+        database,
+        vault,
         clock=clock,
         random_bytes=random_bytes,
         new_id=new_id,
@@ -117,7 +151,54 @@ def build_house(
         terms=Terms(KRW, CREDIT_LIMIT),
     )
     return House(
-        database, clock, new_id, random_bytes, vault, merchants, members, cards, wallet, bureau, card_check
+        database=database,
+        clock=clock,
+        new_id=new_id,
+        random_bytes=random_bytes,
+        vault=vault,
+        merchants=merchants,
+        members=members,
+        cards=cards,
+        wallet=wallet,
+        bureau=bureau,
+        card_check=card_check,
+        balances=balances,
+        stored_cards=stored_cards,
+        letters=letters,
+        programmes=Programmes(database, merchants.known, clock=clock, new_id=new_id, currency=KRW),
+        pins=pins,
+        stand_ins=StandIns(
+            database,
+            vault,
+            members,
+            cards,
+            stored_cards,
+            pins,
+            balances,
+            letters,
+            clock=clock,
+            new_id=new_id,
+        ),
+        fulfilments=Fulfilments(
+            database,
+            vault,
+            clock=clock,
+            random_bytes=random_bytes,
+            new_id=new_id,
+            bin_=BIN,
+            partitions=partitions,
+        ),
+        batches=CardBatches(
+            database,
+            vault,
+            merchants,
+            stored_cards,
+            balances,
+            clock=clock,
+            new_id=new_id,
+            random_bytes=random_bytes,
+            partitions=[PartitionId(p) for p in range(partitions)],
+        ),
     )
 
 
@@ -141,6 +222,13 @@ async def a_member_with_credit_line(house: House, limit: int = CREDIT_LIMIT) -> 
         await house.wallet.remove(line.id)
         line = await house.wallet.open_credit_line(member.id, Money(limit, KRW))
     return member, line
+
+
+async def a_wallet_member(house: House, **changes: object) -> Member:
+    """A member with a profile (WA-1) and nothing behind it; `changes` are to the profile."""
+    application = an_application(address=None, profile=a_profile(**changes), answer=ANSWER)
+    member, _ = await house.wallet.register(application, None, credit=False)
+    return member
 
 
 async def a_member_with_linked_card(house: House) -> tuple[Member, Source]:

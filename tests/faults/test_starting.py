@@ -42,7 +42,7 @@ def refused(settings: dict[str, object], run: Callable[[list[str]], list[str]] =
     return spoken[0]
 
 
-@pytest.mark.parametrize("door", ["rest", "acquirer"])
+@pytest.mark.parametrize("door", ["rest", "acquirer", "diameter"])
 def test_a_taken_port_is_named_with_what_to_do(
     estate: Estate, tmp_path: Path, taken_port: int, door: str
 ) -> None:

@@ -17,6 +17,7 @@ from obverse.authorization.model import (
     Decision,
     Decline,
     Entry,
+    Purpose,
     Rule,
     Status,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "EngineSettings",
     "Entry",
     "Makers",
+    "Purpose",
     "Rule",
     "Status",
 ]

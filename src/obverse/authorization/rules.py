@@ -92,6 +92,8 @@ def _decide(
     legs: Sequence[LegPlan] = ()
     if request.purpose is Purpose.INQUIRY:
         failed |= standing_failures(known, now)
+        if request.amount.currency != known.card.currency:
+            failed |= Rule.CURRENCY
     elif request.reported:
         legs, funding_failed = _split(request, known, books)
         failed |= funding_failed

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from obverse.cards import CardsRekey
+from obverse.cards import CardsRekey, FulfilmentsRekey
 from obverse.draws import DrawsRekey
 from obverse.kit.database import Database
 from obverse.kit.database.checks import check_constants, check_server
@@ -13,12 +13,16 @@ from obverse.kit.database.embedded import EmbeddedPostgres
 from obverse.kit.database.migrating import migrate
 from obverse.kit.errors import CannotStart
 from obverse.kit.settings import Settings
-from obverse.members import AddressesRekey
+from obverse.letters import LettersRekey
+from obverse.members import rekeys as member_rekeys
 from obverse.merchants import PayoutAccountsRekey
 from obverse.notifications import WebhookSecretsRekey
+from obverse.orders import BuyersRekey, PiecesRekey
+from obverse.sales import SalesRekey
 from obverse.treasury import rekeys as treasury_rekeys
 from obverse.vault import KeyRing, Rekey, Vault
 from obverse.vault.jobs import VaultCardsRekey
+from obverse.wallet import BankAccountsRekey, BatchSeedsRekey
 
 
 @asynccontextmanager
@@ -71,9 +75,16 @@ def rekeys(vault: Vault) -> Sequence[Rekey]:
     return (
         VaultCardsRekey(vault),
         CardsRekey(vault),
-        AddressesRekey(vault),
+        FulfilmentsRekey(vault),
+        BatchSeedsRekey(vault),
+        *member_rekeys(vault),
+        LettersRekey(vault),
         PayoutAccountsRekey(vault),
         WebhookSecretsRekey(vault),
         *treasury_rekeys(vault),
         DrawsRekey(vault),
+        BuyersRekey(vault),
+        PiecesRekey(vault),
+        SalesRekey(vault),
+        BankAccountsRekey(vault),
     )

@@ -10,7 +10,7 @@ from typing import Final
 from obverse.authorization import Engine
 from obverse.authorization.model import Decline
 from obverse.billing import Billing, BillTerms, Issuing
-from obverse.cards import Cards
+from obverse.cards import Cards, StoredValueCards
 from obverse.clearing.claims import ClaimFiles, Claims, FileWork
 from obverse.clearing.presentments import Presentments, Programme
 from obverse.clearing.presentments.jobs import Exchange
@@ -26,6 +26,8 @@ from obverse.kit.jobs import Chore
 from obverse.kit.money import CurrencyCode
 from obverse.kit.secret import Secret
 from obverse.kit.settings import Settings
+from obverse.letters import Letters
+from obverse.members import Members
 from obverse.merchants import Merchants
 from obverse.networks.bank import BankApi, BankFiles, read_document
 from obverse.networks.card_company import CardCompanyFileExchange, FileFormat, Identity
@@ -35,6 +37,7 @@ from obverse.reconciliation import Reconciliation
 from obverse.settlement import Reports, Routine, Settlements
 from obverse.treasury import BankAccount, Desk, Treasury
 from obverse.vault import OpenedCard, Vault
+from obverse.wallet import Balances, Wallet
 
 _CARRY_OUT_CLAIMS_EVERY: Final = timedelta(milliseconds=500)
 _SWEEP_CLAIMS_EVERY: Final = timedelta(seconds=10)
@@ -67,7 +70,12 @@ class Foundation:
     merchants: Merchants
     partitions: Sequence[PartitionId]
     calendar: Calendar
+    letters: Letters
+    members: Members
     cards: Cards
+    stored_cards: StoredValueCards
+    wallet: Wallet
+    balances: Balances
 
 
 @dataclass(frozen=True, slots=True)

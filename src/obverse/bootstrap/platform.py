@@ -15,8 +15,12 @@ import structlog
 
 from obverse.authorization.saving import REVERSE_LEG
 from obverse.bootstrap.database import open_database, open_vault
+from obverse.bootstrap.holders import Holders
+from obverse.bootstrap.letters import letter_chores
 from obverse.bootstrap.money import money_chores
 from obverse.bootstrap.rooms import Rooms, join_rooms
+from obverse.bootstrap.stored_value import stored_value_chores
+from obverse.bootstrap.telling import telling_chores
 from obverse.doors.acquirer import AcquirerDoor, Limits
 from obverse.doors.rest import Services, create_app
 from obverse.doors.rest.server import RestDoor
@@ -34,6 +38,7 @@ from obverse.kit.settings import Settings
 from obverse.ledger.jobs import roll_up
 from obverse.members import sweep
 from obverse.networks.card_company import CardCompanyClient
+from obverse.networks.iso8583.pin_blocks import PinKeys
 from obverse.vault import Vault
 
 _STATEMENT_MS_MAX: Final = 5_000
@@ -42,6 +47,7 @@ _RECOVER_EVERY: Final = timedelta(seconds=2)
 _EXPIRE_EVERY: Final = timedelta(seconds=5)
 _ROLL_UP_EVERY: Final = timedelta(milliseconds=500)
 _SWEEP_EVERY: Final = timedelta(minutes=1)
+_WRITE_RECOVERY_LETTERS_EVERY: Final = timedelta(seconds=1)
 _REVIVE_EVERY: Final = timedelta(seconds=1)
 
 _log = structlog.get_logger(__name__)
@@ -76,6 +82,12 @@ class Platform:
         host = self.settings.rest_host
         return f"http://[{host}]:{self.rest.port}" if ":" in host else f"http://{host}:{self.rest.port}"
 
+    @property
+    def diameter_port(self) -> int | None:
+        """Where calling servers connect by Diameter; None where that door stays shut."""
+        door = self.rooms.stored_value.metering.door
+        return door.port if door is not None else None
+
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, clock = self.settings, self.clock
         self.database, embedded = await stack.enter_async_context(
@@ -92,6 +104,10 @@ class Platform:
         await rooms.card_company.start()
         stack.push_async_callback(rooms.card_company.stop)
         await rooms.money.draws.start(rooms.partitions, CurrencyCode(settings.currency))
+        selling = rooms.stored_value.selling
+        await selling.sales.start(rooms.partitions, CurrencyCode(settings.currency))
+        if selling.collector is not None:
+            stack.push_async_callback(selling.collector.close)
         await rooms.engine.start()
         stack.push_async_callback(rooms.engine.stop)
         stack.push_async_callback(rooms.money.claims.service.stop)
@@ -101,6 +117,7 @@ class Platform:
         stack.push_async_callback(webhooks.client.close)
         await webhooks.courier.start()
         stack.push_async_callback(webhooks.courier.stop)
+        await rooms.letters.start(stack)
         worker = Worker(
             self.database,
             {REVERSE_LEG: rooms.reversals.reverse_leg},
@@ -121,12 +138,28 @@ class Platform:
         patience_s = settings.off_us_timeout_ms / 1000 + 3
         limits = Limits(request_timeout_s=max(Limits().request_timeout_s, patience_s))
         self.acquirer = AcquirerDoor(
-            rooms.engine, rooms.money.claims.service, rooms.merchants, now=self.clock.now, limits=limits
+            rooms.engine,
+            rooms.money.claims.service,
+            rooms.merchants,
+            now=self.clock.now,
+            limits=limits,
+            pin_keys=PinKeys.checked(settings.pin_key, settings.pin_key_aes),
         )
         await self.acquirer.start(settings.acquirer_host, settings.acquirer_port, reuse_port=self._reuse_port)
         stack.push_async_callback(self.acquirer.stop)
+        diameter = rooms.stored_value.metering.door
+        if diameter is not None and settings.diameter_port is not None:
+            await diameter.start(settings.diameter_host, settings.diameter_port, reuse_port=self._reuse_port)
+            stack.push_async_callback(diameter.stop)
+            telemetry.DOOR_CONNECTIONS.labels("diameter").set_function(lambda: diameter.connection_count)
         telemetry.DOOR_CONNECTIONS.labels("rest").set_function(lambda: self.rest.connection_count)
         telemetry.DOOR_CONNECTIONS.labels("acquirer").set_function(lambda: self.acquirer.connection_count)
+
+    def _holders(self) -> Holders:
+        rooms = self.rooms
+        return Holders(
+            self.database, self.vault, rooms.members, bin_=self.settings.bin, partitions=rooms.partitions
+        )
 
     def _services(self, follower: ClockFollower) -> Services:
         rooms, database = self.rooms, self.database
@@ -149,6 +182,18 @@ class Platform:
             merchants=rooms.merchants,
             disputes=rooms.money.disputes,
             draws=rooms.money.draws,
+            programmes=rooms.stored_value.cards.programmes,
+            pins=rooms.stored_value.cards.pins,
+            stand_ins=rooms.stored_value.cards.stand_ins,
+            fulfilments=rooms.stored_value.cards.fulfilments,
+            card_batches=rooms.stored_value.cards.batches,
+            sales=rooms.stored_value.selling.sales,
+            orders=rooms.stored_value.orders.service,
+            bank_accounts=rooms.stored_value.selling.bank_accounts,
+            charging=rooms.stored_value.selling.charging,
+            automatic_charges=rooms.stored_value.selling.automatic,
+            refunding=rooms.stored_value.selling.refunding,
+            cards_in_hand=rooms.stored_value.selling.in_hand,
             billing=rooms.money.billing.service,
             issuing=rooms.money.billing.issuing,
             applications=rooms.applications,
@@ -158,11 +203,21 @@ class Platform:
             reports=rooms.money.settlement.reports,
             treasury=rooms.money.treasury.service,
             bank_desk=rooms.money.treasury.desk,
+            metering=rooms.stored_value.metering.sessions,
+            tariffs=rooms.stored_value.metering.tariffs,
             access=rooms.access,
             ledger=rooms.ledger,
             events=read_events,
             audit=read_audit,
             webhooks=rooms.money.webhooks.service,
+            history=rooms.telling.history,
+            consents=rooms.telling.consents,
+            aggregates=rooms.telling.aggregates,
+            daily_statements=rooms.telling.statements,
+            letters=rooms.letters.service,
+            checkouts=rooms.stored_value.checkouts,
+            points=rooms.stored_value.points,
+            match_holder=self._holders().match,
             clock_control=follower,
             health=_Health(database, rooms.card_company),
             live=self.settings.live,
@@ -188,9 +243,17 @@ def _chores(
 ) -> Sequence[Chore]:
     chores = [
         *money_chores(rooms.money),
+        *stored_value_chores(rooms.stored_value),
+        *letter_chores(rooms.letters),
+        *telling_chores(rooms.telling),
         Chore("recover payments", _RECOVER_EVERY, rooms.engine.recover),
         Chore("expire payments", _EXPIRE_EVERY, rooms.engine.expire),
         Chore("roll up accounts", _ROLL_UP_EVERY, lambda: roll_up(database, rooms.partitions)),
+        Chore(
+            "write recovery letters",
+            _WRITE_RECOVERY_LETTERS_EVERY,
+            rooms.members.recovery.write_letters,
+        ),
         Chore("sweep sessions", _SWEEP_EVERY, lambda: sweep(database, clock)),
     ]
     if embedded is not None:

@@ -9,8 +9,11 @@ from datetime import datetime, timedelta
 from obverse.access import MERCHANT_SCOPES, Access
 from obverse.authorization import Authorization, AuthorizationRequest, Engine, EngineSettings, Makers
 from obverse.authorization.jobs import Reversals
+from obverse.bootstrap.letters import LettersRoom, join_letters
 from obverse.bootstrap.money import Foundation, MoneyRooms, join_money_rooms
-from obverse.cards import Cards
+from obverse.bootstrap.stored_value import StoredValueRooms, join_stored_value_rooms
+from obverse.bootstrap.telling import TellingRooms, join_telling_rooms
+from obverse.cards import Cards, StoredValueCards
 from obverse.doors.rest.declines import FOR_MERCHANTS
 from obverse.kit import telemetry
 from obverse.kit.clock import Clock
@@ -31,12 +34,13 @@ from obverse.kit.secret import Secret
 from obverse.kit.settings import Settings
 from obverse.ledger import Account, AccountKind, Ledger
 from obverse.ledger import repository as ledger_repository
-from obverse.members import Members, Passwords
+from obverse.letters import Letters
+from obverse.members import Members, Passwords, RelyingParty
 from obverse.merchants import Applications, Merchants
 from obverse.networks.card_company import CardCompanyClient, ClientSettings
 from obverse.networks.credit_bureau import CreditBureauClient
 from obverse.vault import OpenedCard, Vault
-from obverse.wallet import Terms, Wallet
+from obverse.wallet import Balances, Terms, Wallet
 
 
 class MeasuredEngine(Engine):
@@ -73,38 +77,25 @@ class Rooms:
     card_company: CardCompanyClient
     bureau: CreditBureauClient
     money: MoneyRooms
+    stored_value: StoredValueRooms
+    letters: LettersRoom
+    telling: TellingRooms
     partitions: Sequence[PartitionId]
 
 
 def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Clock) -> Rooms:
     """Make every room and hand each what it needs of the others."""
-    new_id, random_bytes = uuid7_source(clock.now_ms, DrawnInAdvance(os.urandom)), os.urandom
+    new_id = uuid7_source(clock.now_ms, DrawnInAdvance(os.urandom))
     partitions = [PartitionId(number) for number in range(settings.partitions)]
     currency = CurrencyCode(settings.currency)
     card_company = _card_company(settings, database, vault, clock, currency)
     bureau = CreditBureauClient(settings.credit_bureau_url)
-    access = Access(database, vault, clock, new_id, random_bytes)
+    access = Access(database, vault, clock, new_id, os.urandom)
     merchants = Merchants(database, _OpenPayable(partitions, currency), vault, clock=clock, new_id=new_id)
-    members = Members(
-        database,
-        vault,
-        Passwords(),
-        clock=clock,
-        random_bytes=random_bytes,
-        new_id=new_id,
-        partitions=settings.partitions,
-    )
-    cards = Cards(
-        database,
-        vault,
-        merchants,
-        clock=clock,
-        random_bytes=random_bytes,
-        new_id=new_id,
-        bin_=settings.bin,
-        partitions=settings.partitions,
-        lifetime=timedelta(hours=settings.card_validity_hours),
-    )
+    letters = join_letters(settings, database, vault, clock=clock, new_id=new_id)
+    members = _members(settings, database, vault, clock, new_id, letters.service)
+    balances = Balances(database, partitions, clock=clock, new_id=new_id)
+    cards = _cards(settings, database, vault, clock, new_id, merchants, balances)
     wallet = Wallet(
         database,
         members,
@@ -117,14 +108,27 @@ def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Cloc
         own_bin=settings.bin,
         terms=Terms(currency, settings.credit_limit_minor),
     )
-    engine = _engine(settings, database, vault, clock, card_company, new_id)
-    calendar = settings.calendar()
     base = Foundation(
-        settings, database, vault, clock, new_id, engine, merchants, partitions, calendar, cards
+        settings=settings,
+        database=database,
+        vault=vault,
+        clock=clock,
+        new_id=new_id,
+        engine=_engine(settings, database, vault, clock, card_company, new_id),
+        merchants=merchants,
+        partitions=partitions,
+        calendar=settings.calendar(),
+        letters=letters.service,
+        members=members,
+        cards=cards,
+        stored_cards=StoredValueCards(vault, clock=clock, new_id=new_id, bin_=settings.bin),
+        wallet=wallet,
+        balances=balances,
     )
+    money = join_money_rooms(base)
     return Rooms(
-        engine=engine,
-        reversals=Reversals(database, engine, card_company),
+        engine=base.engine,
+        reversals=Reversals(database, base.engine, card_company),
         cards=cards,
         wallet=wallet,
         members=members,
@@ -134,8 +138,51 @@ def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Cloc
         ledger=Ledger(database),
         card_company=card_company,
         bureau=bureau,
-        money=join_money_rooms(base),
+        money=money,
+        stored_value=join_stored_value_rooms(base, money),
+        letters=letters,
+        telling=join_telling_rooms(base, members),
         partitions=partitions,
+    )
+
+
+def _cards(
+    settings: Settings,
+    database: Database,
+    vault: Vault,
+    clock: Clock,
+    new_id: NewId,
+    merchants: Merchants,
+    balances: Balances,
+) -> Cards:
+    return Cards(
+        database,
+        vault,
+        merchants,
+        balances.hand_on,
+        clock=clock,
+        random_bytes=os.urandom,
+        new_id=new_id,
+        bin_=settings.bin,
+        partitions=settings.partitions,
+        lifetime=timedelta(hours=settings.card_validity_hours),
+    )
+
+
+def _members(
+    settings: Settings, database: Database, vault: Vault, clock: Clock, new_id: NewId, letters: Letters
+) -> Members:
+    return Members(
+        database,
+        vault,
+        Passwords(),
+        letters,
+        clock=clock,
+        random_bytes=os.urandom,
+        new_id=new_id,
+        partitions=settings.partitions,
+        party=RelyingParty(settings.rp_id, settings.origin),
+        time_zone=settings.time_zone,
     )
 
 
@@ -183,7 +230,13 @@ def _engine(
 ) -> Engine:
     # The card companies' time, and some for the commits around it, before another process may step in.
     deadline = timedelta(milliseconds=settings.off_us_timeout_ms + 2_000)
-    makers = Makers(new_id, DrawnInAdvance(os.urandom), card_company.new_reference, deadline)
+    makers = Makers(
+        new_id,
+        DrawnInAdvance(os.urandom),
+        card_company.new_reference,
+        deadline,
+        settings.calendar().months_on,
+    )
     return MeasuredEngine(
         database,
         vault,

@@ -76,7 +76,7 @@ class Dispute(msgspec.Struct, frozen=True):
     authorization_id: AuthorizationId
     card_id: CardId
     merchant_id: MerchantId
-    member_id: MemberId
+    member_id: MemberId | None
     opened_by: HeldBy
     amount: Money
     reason: Reason

@@ -47,6 +47,8 @@ CardBatchId = NewType("CardBatchId", UUID)
 ChangeId = NewType("ChangeId", UUID)
 ChargeId = NewType("ChargeId", UUID)
 CheckoutId = NewType("CheckoutId", UUID)
+ConsentId = NewType("ConsentId", UUID)
+EntryId = NewType("EntryId", UUID)
 FulfilmentId = NewType("FulfilmentId", UUID)
 LetterId = NewType("LetterId", UUID)
 MeterSessionId = NewType("MeterSessionId", UUID)
@@ -195,4 +197,5 @@ _KINDS: Final = {
     "chk": "checkout",
     "chg": "charge",
     "cbat": "card batch",
+    "ent": "entry",
 }

@@ -22,7 +22,7 @@ class Reader(StrEnum):
 
 _LOCK: Final = 0x0B5E
 _TURNS: Final = {Reader.WEBHOOKS: 5, Reader.NOTICES: 24, Reader.POINTS: 25}
-_FIRST: Final = EventId(UUID(int=0))
+FIRST: Final = EventId(UUID(int=0))
 
 # An advisory lock leaves no trace in the tables, so that looking for news that is not there writes nothing.
 TAKE_TURN: Final = "select pg_try_advisory_xact_lock($1, $2)"
@@ -79,7 +79,7 @@ async def outstanding(conn: Connection, reader: Reader, listens_from: int = 0) -
     assert row is not None, "every reader has a row"
     since = Position(int(row["txid"]), row["event_id"])
     if listens_from > since.txid:
-        since = Position(listens_from, _FIRST)
+        since = Position(listens_from, FIRST)
     until = int(row["until"])
     return Range(since, until) if since.txid < until else None
 

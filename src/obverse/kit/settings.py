@@ -16,13 +16,14 @@ def _as_secret(value: object) -> object:
     return Secret(value) if isinstance(value, str) else value
 
 
-def _as_days(value: object) -> object:
+def _as_list(value: object) -> object:
     return [day.strip() for day in value.split(",")] if isinstance(value, str) else value
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 SecretText = Annotated[Secret, BeforeValidator(_as_secret), PlainSerializer(str)]
-Days = Annotated[tuple[date, ...], NoDecode, BeforeValidator(_as_days)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_as_list)]
+Days = Annotated[tuple[date, ...], NoDecode, BeforeValidator(_as_list)]
 
 
 class Settings(BaseSettings):
@@ -115,6 +116,24 @@ class Settings(BaseSettings):
     dispute_answer_days: int = Field(
         14, ge=1, le=365, description="How long a merchant may take to answer a dispute."
     )
+    meter_validity_s: int = Field(
+        300, ge=10, le=86_400, description="How long a metered session may be silent."
+    )
+    meter_grace_s: int = Field(
+        60, ge=0, le=86_400, description="How much longer until it is cut off: what was reported is paid."
+    )
+    diameter_host: str = Field("127.0.0.1", description="Where the Diameter door listens.")
+    diameter_port: Port | None = Field(
+        None, description="Its port, usually 3868; without one that door stays shut. 0 picks a free port."
+    )
+    diameter_identity: str = Field(
+        "credit.obverse.example",
+        pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$",
+        description="Its Origin-Host; the realm is what follows the first dot.",
+    )
+    diameter_relays: Names = Field(
+        (), description="Diameter relays that may speak for calling servers: `relay1.example.net,...`."
+    )
     currency: str = Field("KRW", pattern=r"^[A-Z]{3}$", description="The programme's currency (ISO 4217).")
     credit_limit_minor: int = Field(
         1_000_000, ge=0, description="Credit line of a member who registers for credit, in minor units."
@@ -135,10 +154,19 @@ class Settings(BaseSettings):
         pattern=r"^https?://[^/\s]+$",
         description="Where the pages are served on which members use their passkeys.",
     )
+    aggregate_members_min: int = Field(
+        5, ge=2, le=1_000, description="How many members a figure about purchases is about, at least."
+    )
     live: bool = Field(False, description="Real money: no sandbox endpoints, and only `live` API keys.")
     webhooks_to_private_addresses: bool = Field(
         False,
         description="Lets webhooks go to any address and over plain http, to try things; never when live.",
+    )
+    pin_key: SecretText | None = Field(
+        None, description="Triple DES key under which terminals encipher PINs (format 0): 32 or 48 hex digits."
+    )
+    pin_key_aes: SecretText | None = Field(
+        None, description="AES key for the same (format 4): 32, 48 or 64 hex digits."
     )
     public_url: str = Field(
         "http://127.0.0.1:8080",

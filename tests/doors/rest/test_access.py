@@ -10,11 +10,16 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 from litestar.routes import HTTPRoute
+from tests.factories.authenticator import Authenticator
 from tests.factories.claims import a_file, a_line
+from tests.factories.members import PASSWORD
+from tests.factories.plastic import a_plastic_wish
 from tests.factories.rest import Member, RestHouse
+from tests.factories.stored_value import a_prepaid_card
 
 from obverse.access import Scope
-from obverse.doors.rest.auth import Allow, Applicant, Everyone, Holder
+from obverse.doors.rest.auth import Allow, Applicant, Buyer, Everyone, Holder, WalletProgram
+from obverse.kit.ids import MemberId, from_text, to_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PUBLIC: Final = "public"
@@ -25,6 +30,14 @@ OWN: Final = "own"
 """Answered, about the caller's own things only."""
 AMOUNT: Final = {"amount": 100, "currency": "KRW"}
 ACCOUNT: Final = {"bank_code": "004", "number": "110222333444", "holder": "Stranger"}
+CHARGE: Final = {"amount": 10_000, "means": "bank_transfer"}
+BY_NUMBER: Final = {"card_number": "9410120000000000", "pin": "0000"}
+CART: Final = {
+    "reference": "customer 7",
+    "items": [{"name": "Tea", "quantity": 1, "unit_amount": 100}],
+    "total": 100,
+    "currency": "KRW",
+}
 COMPLAINT: Final = {"payment": "{auth}", "reason": "not_received", "statement": "It never came."}
 MISSING: Final = "mem_01h455vb4pex5vsknk084sn02q"
 
@@ -46,6 +59,17 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/payments/dry_run"): Row(
         404, 404, {**AMOUNT, "card": "{card}", "card_number": "{number}", "merchant": "{mer}"}
     ),
+    ("POST", "/v1/balance_inquiries"): Row(
+        404, 403, {"currency": "KRW", "card_number": "9410120000000000", "pin": "0000", "merchant": "{mer}"}
+    ),
+    ("POST", "/v1/card_activations"): Row(
+        404, 403, {**AMOUNT, "card_number": "9410120000000000", "merchant": "{mer}"}
+    ),
+    ("POST", "/v1/loads"): Row(404, 403, {**AMOUNT, "card_number": "9410120000000000", "merchant": "{mer}"}),
+    ("POST", "/v1/checkouts"): Row(403, 404, {**CART, "merchant": "{mer}", "card": "{card}"}),
+    ("GET", "/v1/checkouts/current"): Row(401, 401),
+    ("POST", "/v1/checkouts/current/withdraw"): Row(401, 401),
+    ("POST", "/v1/checkouts/matched_payments"): Row(404, 403, CART),
     ("GET", "/v1/payments"): Row(EMPTY, 404),
     ("GET", "/v1/authorizations"): Row(EMPTY, 404),
     ("GET", "/v1/payments/{auth}"): Row(404, 404),
@@ -63,10 +87,55 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/cards/{card}/close"): Row(403, 404),
     ("POST", "/v1/cards/{card}/hand_over"): Row(403, 404),
     ("POST", "/v1/cards/{card}/withdraw"): Row(403, 404),
+    ("POST", "/v1/prepaid_cards"): Row(
+        403, 404, {"member": "{mem}", "programme": "{prog}", "pin": "4821", "pin_again": "4821"}
+    ),
+    ("POST", "/v1/held_cards"): Row(422, 422, BY_NUMBER, anonymous=422),
+    ("POST", "/v1/adopted_cards"): Row(403, 404, {"holder_token": "ob_holder_guess"}),
+    ("PATCH", "/v1/cards/{card}"): Row(403, 404, {"name": "Mine now"}),
+    ("GET", "/v1/cards/{card}/balance"): Row(403, 404),
+    ("PUT", "/v1/cards/{card}/pin"): Row(403, 404, {"pin": "4821", "pin_again": "4821"}),
+    ("GET", "/v1/cards/{card}/pin"): Row(403, 404),
+    ("GET", "/v1/cards/{card}/preview.svg"): Row(403, 404),
+    ("POST", "/v1/cards/{card}/plastic"): Row(
+        403,
+        404,
+        {
+            "embossed_name": "Stranger",
+            "design": "gold",
+            "place": "home",
+            "address": {"recipient": "Stranger", "address": "1 Elsewhere", "postal_code": "04637"},
+        },
+    ),
+    ("GET", "/v1/card_designs"): Row(PUBLIC, PUBLIC, anonymous=PUBLIC),
+    ("GET", "/v1/fulfilments"): Row(403, EMPTY),
+    ("GET", "/v1/fulfilments/{ful}"): Row(403, 404),
+    ("POST", "/v1/fulfilment_runs"): Row(403, 403, {"count": 1}),
+    ("POST", "/v1/fulfilment_runs/{run}/export"): Row(403, 403, {"reason": "a try"}),
+    ("POST", "/v1/fulfilments/{ful}/post"): Row(403, 403, {"tracking": "1", "reason": "a try"}),
+    ("POST", "/v1/fulfilments/{ful}/deliver"): Row(403, 403, {"reason": "a try"}),
+    ("POST", "/v1/fulfilments/{ful}/return"): Row(403, 403, {"reason": "a try"}),
+    ("GET", "/v1/catalogue"): Row(PUBLIC, PUBLIC, anonymous=PUBLIC),
+    ("POST", "/v1/programmes"): Row(403, 403, {}),
+    ("GET", "/v1/programmes"): Row(403, 403),
+    ("GET", "/v1/programmes/{prog}"): Row(403, 403),
+    ("PATCH", "/v1/programmes/{prog}"): Row(403, 403, {"name": "Mine now", "reason": "a try"}),
+    ("POST", "/v1/programmes/{prog}/close"): Row(403, 403, {"reason": "a try"}),
+    ("POST", "/v1/card_batches"): Row(403, 403, {}),
+    ("GET", "/v1/card_batches"): Row(403, 403),
+    ("GET", "/v1/card_batches/{cbat}"): Row(403, 403),
+    ("POST", "/v1/card_batches/{cbat}/export"): Row(403, 403, {"reason": "a try"}),
+    ("POST", "/v1/card_batches/{cbat}/close"): Row(403, 403, {"reason": "a try"}),
     ("POST", "/v1/claims"): Row(404, 404, {"token": "ob_claim_guess"}, anonymous=404),
     ("GET", "/v1/claims/current"): Row(401, 401),
+    ("PATCH", "/v1/claims/current"): Row(401, 401, {"name": "Mine now"}),
+    ("GET", "/v1/claims/current/balance"): Row(401, 401),
+    ("GET", "/v1/claims/current/pin"): Row(401, 401),
+    ("PUT", "/v1/claims/current/pin"): Row(401, 401, {"pin": "4821", "pin_again": "4821"}),
     ("POST", "/v1/claims/current/reveal"): Row(401, 401),
     ("GET", "/v1/claims/current/payments"): Row(401, 401),
+    ("GET", "/v1/claims/current/history"): Row(401, 401),
+    ("GET", "/v1/claims/current/history.csv"): Row(401, 401),
     ("POST", "/v1/claims/current/draws"): Row(401, 401, {"account": ACCOUNT}),
     ("GET", "/v1/claims/current/draws"): Row(401, 401),
     ("PUT", "/v1/claims/current/draws/{draw}/account"): Row(401, 401, ACCOUNT),
@@ -75,6 +144,24 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("GET", "/v1/claims/current/disputes/{dis}"): Row(401, 401),
     ("POST", "/v1/claims/current/disputes/{dis}/withdraw"): Row(401, 401),
     ("GET", "/v1/claims/current/disputes/{dis}/documents/{number}"): Row(401, 401),
+    ("POST", "/v1/orders/quote"): Row(400, 400, {}, anonymous=400),
+    ("POST", "/v1/orders"): Row(400, 400, {}, anonymous=400),
+    ("POST", "/v1/bulk_orders"): Row(400, 400, {}, anonymous=400),
+    ("GET", "/v1/orders/current"): Row(401, 401),
+    ("POST", "/v1/orders/current/cancel"): Row(401, 401, {}),
+    ("POST", "/v1/orders/current/reveal"): Row(401, 401),
+    ("GET", "/v1/orders/current/pieces"): Row(401, 401),
+    ("GET", "/v1/orders/current/pieces/{number}"): Row(401, 401),
+    ("POST", "/v1/orders/current/pieces/{number}/set_up"): Row(
+        401, 401, {"pin": "482913", "pin_again": "482913"}
+    ),
+    ("PUT", "/v1/orders/current/pieces/{number}/gift"): Row(
+        401, 401, {"email": "stranger@example.com", "sender": "Stranger"}
+    ),
+    ("POST", "/v1/orders/current/pieces/{number}/gift/resend"): Row(401, 401),
+    ("POST", "/v1/orders/current/pieces/{number}/gift/withdraw"): Row(401, 401),
+    ("GET", "/v1/orders"): Row(403, 403),
+    ("GET", "/v1/orders/{ord}"): Row(403, 403),
     ("POST", "/v1/disputes"): Row(403, 404, COMPLAINT),
     ("GET", "/v1/disputes"): Row(EMPTY, EMPTY),
     ("GET", "/v1/disputes/{dis}"): Row(404, 404),
@@ -86,10 +173,40 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/disputes/{dis}/decide"): Row(403, 403, {"outcome": "member_pays", "reason": "a try"}),
     ("POST", "/v1/members"): Row(403, 403, {}),
     ("GET", "/v1/members/{mem}"): Row(403, 404),
+    ("GET", "/v1/members/availability"): Row(OWN, OWN, anonymous=PUBLIC),
+    ("GET", "/v1/members/me/profile"): Row(403, 404),
+    ("POST", "/v1/members/me/profile"): Row(403, 400, {}),
+    ("PATCH", "/v1/members/me/profile"): Row(403, 404, {"nickname": "mine"}),
+    ("PUT", "/v1/members/me/question"): Row(403, 422, {"question": "Who?", "answer": "It is me."}),
+    ("POST", "/v1/members/me/mail"): Row(403, 404, {"mail": "a@b.example"}),
+    ("POST", "/v1/members/me/mobile"): Row(403, 404, {"mobile": "+821012345678"}),
+    ("POST", "/v1/members/me/mail/confirm"): Row(403, 404, {"code": "123456"}),
+    ("POST", "/v1/members/me/mobile/confirm"): Row(403, 404, {"code": "123456"}),
+    ("GET", "/v1/members/me/sign_ins"): Row(403, OWN),
+    ("PUT", "/v1/members/me/password"): Row(
+        403, 422, {"password": "a new one", "password_again": "a new one", "current_password": "a guess"}
+    ),
+    ("DELETE", "/v1/members/me/password"): Row(403, 403),
+    ("POST", "/v1/members/me/passkeys/options"): Row(403, 422, {"current_password": "a guess"}),
+    ("POST", "/v1/members/me/passkeys"): Row(403, 422, {"name": "mine", "credential": {}}),
+    ("GET", "/v1/members/me/passkeys"): Row(403, EMPTY),
+    ("DELETE", "/v1/members/me/passkeys/{pkey}"): Row(403, 404),
+    ("POST", "/v1/members/me/totp"): Row(403, 422, {"current_password": "a guess"}),
+    ("POST", "/v1/members/me/totp/confirm"): Row(403, 422, {"code": "123456"}),
+    ("POST", "/v1/members/me/totp/remove"): Row(403, 403, {"code": "123456"}),
+    ("POST", "/v1/recoveries"): Row(OWN, OWN, {"mail": "nobody@mail.example"}, anonymous=PUBLIC),
+    ("POST", "/v1/recoveries/open"): Row(404, 404, {"token": "ob_rec_guess"}, anonymous=404),
+    ("POST", "/v1/recoveries/redeem"): Row(
+        404, 404, {"token": "ob_rec_guess", "answer": "a guess"}, anonymous=404
+    ),
     ("POST", "/v1/members/{mem}/suspend"): Row(403, 403),
     ("POST", "/v1/members/{mem}/reinstate"): Row(403, 403),
     ("POST", "/v1/sessions"): Row(401, 401, {"member": MISSING, "password": "a guess at it"}),
+    ("GET", "/v1/sessions"): Row(403, OWN),
+    ("POST", "/v1/sessions/passkey/options"): Row(OWN, OWN, anonymous=PUBLIC),
+    ("POST", "/v1/sessions/passkey"): Row(422, 422, {"credential": {}}, anonymous=422),
     ("DELETE", "/v1/sessions/current"): Row(403, OWN),
+    ("DELETE", "/v1/sessions/{ses}"): Row(403, 404),
     ("GET", "/v1/funding_sources"): Row(403, 404),
     ("POST", "/v1/linked_cards"): Row(
         403,
@@ -105,17 +222,66 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ),
     ("POST", "/v1/credit_lines"): Row(403, 403, {"member": "{mem}", "limit": 1, "currency": "KRW"}),
     ("POST", "/v1/funding_sources/{src}/remove"): Row(403, 404),
+    ("PUT", "/v1/funding_sources/order"): Row(403, 404, {"sources": ["{src}"], "member": "{mem}"}),
+    ("POST", "/v1/bank_accounts"): Row(403, OWN, {"account": ACCOUNT}),
+    ("GET", "/v1/bank_accounts"): Row(403, EMPTY),
+    ("GET", "/v1/bank_accounts/{src}"): Row(403, 404),
+    ("POST", "/v1/bank_accounts/{src}/prove"): Row(403, 404, {"code": "123456"}),
+    ("POST", "/v1/bank_accounts/{src}/remove"): Row(403, 404),
+    ("POST", "/v1/cards/{card}/charges"): Row(403, 404, CHARGE),
+    ("GET", "/v1/cards/{card}/charges"): Row(403, 404),
+    ("POST", "/v1/cards/{card}/given_value"): Row(403, 403, {"amount": 10_000, "reason": "a try"}),
+    ("POST", "/v1/claims/current/charges"): Row(401, 401, CHARGE),
+    ("GET", "/v1/claims/current/charges"): Row(401, 401),
+    ("POST", "/v1/charges"): Row(422, 422, {**CHARGE, **BY_NUMBER}, anonymous=422),
+    ("GET", "/v1/charges"): Row(403, 403),
+    ("GET", "/v1/charges/{chg}"): Row(403, 404),
+    ("POST", "/v1/charges/{chg}/cancel"): Row(403, 404),
+    ("PUT", "/v1/automatic_charges/{card}"): Row(403, 404, {"threshold": 1, "amount": 10_000}),
+    ("GET", "/v1/automatic_charges"): Row(403, EMPTY),
+    ("GET", "/v1/automatic_charges/{card}"): Row(403, 404),
+    ("POST", "/v1/automatic_charges/{card}/remove"): Row(403, 404),
+    ("POST", "/v1/cards/{card}/balance_refunds"): Row(403, 404, {"account": ACCOUNT}),
+    ("GET", "/v1/cards/{card}/balance_refunds"): Row(403, 404),
+    ("POST", "/v1/claims/current/balance_refunds"): Row(401, 401, {"account": ACCOUNT}),
+    ("GET", "/v1/claims/current/balance_refunds"): Row(401, 401),
+    ("POST", "/v1/balance_refunds"): Row(422, 422, {"account": ACCOUNT, **BY_NUMBER}, anonymous=422),
+    ("GET", "/v1/sales"): Row(403, 403),
+    ("GET", "/v1/sales/{sale}"): Row(403, 403),
+    ("POST", "/v1/sales/{sale}/refund_account"): Row(403, 403, {"account": ACCOUNT, "reason": "a try"}),
+    ("POST", "/v1/points_rules"): Row(403, 403, {"basis_points": 1, "validity_months": 1, "reason": "x"}),
+    ("POST", "/v1/points_rules/{prule}/end"): Row(403, 403, {"reason": "x"}),
+    ("GET", "/v1/points_rules"): Row(403, 403),
+    ("GET", "/v1/points"): Row(403, 404),
+    ("GET", "/v1/points/movements"): Row(403, 404),
     ("POST", "/v1/bills"): Row(403, 403, {"month": "2020-01"}),
     ("GET", "/v1/bills"): Row(403, 404),
     ("GET", "/v1/bills/{bill}"): Row(403, 404),
     ("GET", "/v1/bills/{bill}/lines"): Row(403, 404),
     ("GET", "/v1/bills/{bill}/bill.csv"): Row(403, 404),
     ("GET", "/v1/members/{mem}/credit"): Row(403, 404),
+    ("GET", "/v1/history"): Row(403, 404),
+    ("GET", "/v1/history.csv"): Row(403, 404),
+    ("GET", "/v1/daily_statements"): Row(403, 404),
+    ("GET", "/v1/members/{mem}/consent"): Row(403, 404),
+    ("PUT", "/v1/members/{mem}/consent"): Row(403, 404, {"given": True}),
+    ("GET", "/v1/aggregates"): Row(404, 403),
     ("POST", "/v1/merchants"): Row(403, 403, {}),
     ("GET", "/v1/merchants"): Row(403, 403),
     ("GET", "/v1/merchants/{mer}"): Row(404, 403),
     ("PATCH", "/v1/merchants/{mer}"): Row(403, 403, {"name": "Mine now", "reason": "a try"}),
     ("PUT", "/v1/merchants/{mer}/payout"): Row(403, 403, {"reason": "a try", "account": {}}),
+    ("POST", "/v1/merchants/{mer}/tariffs"): Row(403, 403, {"reason": "a try"}),
+    ("GET", "/v1/merchants/{mer}/tariffs"): Row(404, 403),
+    ("PUT", "/v1/merchants/{mer}/calling_server"): Row(403, 403, {"reason": "a try"}),
+    ("POST", "/v1/metered_sessions"): Row(
+        404, 403, {"card_number": "9410120000000000", "pin": "1234", "merchant": "{mer}"}
+    ),
+    ("GET", "/v1/metered_sessions"): Row(EMPTY, 403),
+    ("GET", "/v1/metered_sessions/{mses}"): Row(404, 403),
+    ("POST", "/v1/metered_sessions/{mses}/consume"): Row(404, 403, {"used": 1}),
+    ("POST", "/v1/metered_sessions/{mses}/extend"): Row(404, 403, {"used": 1, "until": 60}),
+    ("POST", "/v1/metered_sessions/{mses}/close"): Row(404, 403, {"used": 1}),
     ("POST", "/v1/merchants/{mer}/suspend"): Row(403, 403, {"reason": "a try"}),
     ("POST", "/v1/merchants/{mer}/resume"): Row(403, 403, {"reason": "a try"}),
     ("POST", "/v1/merchants/{mer}/close"): Row(403, 403, {"reason": "a try"}),
@@ -184,6 +350,8 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("GET", "/v1/members/{mem}/card_company_charges"): Row(403, 404),
     ("POST", "/v1/reconciliation_runs"): Row(403, 403),
     ("GET", "/v1/reconciliation_runs/latest"): Row(403, 403),
+    ("GET", "/v1/letters"): Row(403, 403),
+    ("POST", "/v1/letters/{let}/send_again"): Row(403, 403, {"reason": "a try"}),
     ("GET", "/v1/breaks"): Row(403, 403),
     ("POST", "/v1/breaks/{brk}/resolve"): Row(403, 403, {"reason": "a try"}),
     ("GET", "/v1/ledger/trial_balance"): Row(403, 403),
@@ -196,10 +364,17 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("GET", "/v1/openapi"): Row(PUBLIC, PUBLIC, anonymous=PUBLIC),
 }
 QUERIES: Final = {
+    ("GET", "/v1/history"): "?member={mem}&card={card}",
+    ("GET", "/v1/history.csv"): "?member={mem}",
+    ("GET", "/v1/daily_statements"): "?member={mem}",
+    ("GET", "/v1/aggregates"): "?by=month&since=2026-01&until=2026-12&merchant={mer}",
     ("GET", "/v1/payments"): "?card={card}",
     ("GET", "/v1/authorizations"): "?card={card}",
     ("GET", "/v1/funding_sources"): "?member={mem}",
+    ("GET", "/v1/members/availability"): "?nickname=nobody1",
     ("GET", "/v1/bills"): "?member={mem}",
+    ("GET", "/v1/points"): "?member={mem}",
+    ("GET", "/v1/points/movements"): "?member={mem}",
     ("POST", "/v1/disputes/{dis}/documents"): "?name=proof.txt",
     ("POST", "/v1/claim_files"): "?merchant={mer}",
 }
@@ -208,6 +383,8 @@ _PREFIXES: Final = {
     "card_id": "card",
     "member_id": "mem",
     "source_id": "src",
+    "session_id": "ses",
+    "passkey_id": "pkey",
     "merchant_id": "mer",
     "key_id": "key",
     "dispute_id": "dis",
@@ -226,6 +403,16 @@ _PREFIXES: Final = {
     "bank_transfer_id": "bank",
     "receipt_id": "rcpt",
     "break_id": "brk",
+    "order_id": "ord",
+    "letter_id": "let",
+    "charge_id": "chg",
+    "bank_account_id": "src",
+    "sale_id": "sale",
+    "metered_session_id": "mses",
+    "programme_id": "prog",
+    "fulfilment_id": "ful",
+    "batch_id": "cbat",
+    "rule_id": "prule",
 }
 
 
@@ -275,6 +462,8 @@ async def victim(rest: RestHouse) -> Victim:
             "number": face["card_number"],
             "mem": member.id,
             "src": card["funding"][0]["source"],
+            "ses": await _session(rest, member),
+            "pkey": await _passkey(rest, member),
             "mer": rest.merchant_id,
             "key": key["id"],
             "app": "app_01h455vb4pex5vsknk084sn02q",
@@ -293,6 +482,15 @@ async def victim(rest: RestHouse) -> Victim:
             "payout": "bank_01h455vb4pex5vsknk084sn02q",
             "bill": "bill_01h455vb4pex5vsknk084sn02q",
             "brk": "brk_01h455vb4pex5vsknk084sn02q",
+            "ord": "ord_01h455vb4pex5vsknk084sn02q",
+            "let": "let_01h455vb4pex5vsknk084sn02q",
+            "chg": await _charge(rest, member),
+            "sale": "sale_01h455vb4pex5vsknk084sn02q",
+            "mses": "mses_01h455vb4pex5vsknk084sn02q",
+            "ful": await _fulfilment(rest, member),
+            "prog": "prog_01h455vb4pex5vsknk084sn02q",
+            "cbat": "cbat_01h455vb4pex5vsknk084sn02q",
+            "run": "98765432109",
         },
     )
 
@@ -303,6 +501,40 @@ async def _dispute(rest: RestHouse, member: Member) -> str:
     complaint = COMPLAINT | {"payment": bought.json()["id"]}
     opened = await rest.client.post("/v1/disputes", json=complaint, headers=member.headers)
     id_: str = opened.json()["id"]
+    return id_
+
+
+async def _charge(rest: RestHouse, member: Member) -> str:
+    """A charge of a prepaid card of this member's."""
+    owner = await rest.house.members.get(MemberId(from_text("mem", member.id)))
+    card, _, _ = await a_prepaid_card(rest.house, member=owner)
+    path = f"/v1/cards/{to_text('card', card.id)}/charges"
+    id_: str = (await rest.client.post(path, json=CHARGE, headers=member.headers)).json()["id"]
+    return id_
+
+
+async def _fulfilment(rest: RestHouse, member: Member) -> str:
+    """A prepaid card of this member's on its way to being one of plastic."""
+    owner = await rest.house.members.get(MemberId(from_text("mem", member.id)))
+    card, _, _ = await a_prepaid_card(rest.house, member=owner)
+    return to_text("ful", (await rest.house.fulfilments.ask(card.id, a_plastic_wish())).id)
+
+
+async def _session(rest: RestHouse, member: Member) -> str:
+    """The session that this member is signed in with."""
+    sessions = await rest.client.get("/v1/sessions", headers=member.headers)
+    id_: str = sessions.json()["data"][0]["id"]
+    return id_
+
+
+async def _passkey(rest: RestHouse, member: Member) -> str:
+    """A passkey of this member's."""
+    path = "/v1/members/me/passkeys"
+    proof = {"current_password": PASSWORD.reveal()}
+    begun = await rest.client.post(f"{path}/options", json=proof, headers=member.headers)
+    options = begun.json()["public_key"]
+    body = {"name": "phone", "credential": Authenticator().create(options)}
+    id_: str = (await rest.client.post(path, json=body, headers=member.headers)).json()["id"]
     return id_
 
 
@@ -348,7 +580,7 @@ async def test_p12_every_route_says_who_may_call_it(rest: RestHouse) -> None:
             if handler.http_methods == {"OPTIONS"}:
                 continue
             callers = handler.resolve_before_request()
-            assert isinstance(callers, Allow | Applicant | Holder | Everyone), str(handler)
+            assert isinstance(callers, Allow | Applicant | Buyer | Holder | WalletProgram | Everyone), str(handler)
 
 
 @pytest.mark.parametrize("route", list(ROWS), ids=lambda route: " ".join(route))
@@ -386,11 +618,14 @@ FOREIGN_OR_MISSING: Final = [
     ("GET", "/v1/payments/{}", "auth", "member"),
     ("POST", "/v1/payments/{}/cancel", "auth", "merchant"),
     ("GET", "/v1/cards/{}", "card", "member"),
+    ("GET", "/v1/fulfilments/{}", "ful", "member"),
     ("POST", "/v1/cards/{}/reveal", "card", "member"),
     ("POST", "/v1/cards/{}/withdraw", "card", "member"),
     ("GET", "/v1/members/{}", "mem", "member"),
     ("GET", "/v1/members/{}/card_company_charges", "mem", "member"),
     ("POST", "/v1/funding_sources/{}/remove", "src", "member"),
+    ("DELETE", "/v1/sessions/{}", "ses", "member"),
+    ("DELETE", "/v1/members/me/passkeys/{}", "pkey", "member"),
     ("GET", "/v1/merchants/{}", "mer", "merchant"),
     ("GET", "/v1/claim_files/{}", "cfile", "merchant"),
     ("GET", "/v1/claim_files/{}/result", "cfile", "merchant"),

@@ -92,6 +92,19 @@ async def test_every_console_block_of_the_rest_page_does_what_it_shows(demo: Pat
     assert [line.strip() for line in printed.strip().splitlines()] == [line for line in shown if line]
 
 
+async def test_the_console_blocks_of_the_members_page_do_what_they_show(demo: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs/members.md").read_text()
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    lines = "\n".join(re.findall(r"```console\n(.*?)```", page, re.DOTALL)).splitlines()
+    commands = [line[2:] for line in lines if line.startswith("$ ")]
+    shown = [line for line in lines if not line.startswith("$ ")]
+
+    printed = await run("sh", "-euc", "\n".join(commands), folder=tmp_path, DEMO=str(demo))
+
+    assert len(commands) > 10
+    assert [line.strip() for line in printed.strip().splitlines()] == [line for line in shown if line]
+
+
 async def test_the_docs_page_shows_every_operation_and_problem_and_asks_no_other_host(
     rest: RestHouse,
 ) -> None:

@@ -236,7 +236,7 @@ async def test_a_merchant_may_be_onboarded_on_terms_of_its_own(rest: RestHouse) 
     assert made.status_code == 201, made.text
     (entry,) = await audited(rest, made.json()["id"])
     assert (entry["action"], entry["reason"]) == ("merchant.onboarded", body["reason"])
-    assert entry["data"] == {"fee_plan": "99 basis points and 9", "accepts": "one_time"}
+    assert entry["data"] == {"fee_plan": "99 basis points and 9", "accepts": "one_time", "is_agent": "False"}
     assert made.json()["fee_plan"] == {"basis_points": 99, "fixed": 9}
     assert made.json()["payout"]["account"]["last_four"] == "4321"
     assert ACCOUNT["number"] not in made.text

@@ -52,7 +52,7 @@ async def test_a_run_tells_the_sums_of_every_house_account(rest: RestHouse) -> N
     sums = {each.pop("topic"): each for each in run["comparisons"]}
     assert sums["card_company_receivable"] == {"ours": 0, "ledger": 0, "partner": 0}
     assert sums["bank"] == {"ours": 0, "ledger": 0, "partner": None}, "it has sent no statement yet"
-    assert len(sums) == 7
+    assert len(sums) == 10
 
 
 async def test_a_break_is_listed_and_explained_once(rest: RestHouse, found: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.factories.ledger import P0
 
 from obverse.authorization import Status, repository
-from obverse.cards import repository as cards
+from obverse.cards.repository import cards
 from obverse.kit import events
 from obverse.kit.database import Database
 from obverse.kit.ids import CardId, MemberId, MerchantId

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tests.factories.authorization import told
 from tests.factories.cards import a_one_time_card
 from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine, an_engine_world
-from tests.factories.ledger import P0
+from tests.factories.ledger import MONTHS_ON, P0
 from tests.factories.waiting import eventually
 from tests.factories.wallet import BIN, build_house
 
@@ -227,7 +227,13 @@ async def test_p17_the_metrics_tell_no_declined_guess_from_another(world: Engine
         world.house.vault,
         company,
         world.house.clock,
-        Makers(world.house.new_id, world.house.random_bytes, company.new_reference, timedelta(seconds=7)),
+        Makers(
+            world.house.new_id,
+            world.house.random_bytes,
+            company.new_reference,
+            timedelta(seconds=7),
+            MONTHS_ON,
+        ),
         EngineSettings(bin=BIN),
     )
     await measured.start()

@@ -105,6 +105,7 @@ async def test_of_ten_approvals_at_once_one_makes_a_merchant_and_all_say_the_sam
         "merchant": to_text("mer", application.merchant_id),
         "fee_plan": "150 basis points and 100",
         "accepts": "one_time",
+        "is_agent": "False",
     }
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from obverse.authorization.model import ActionKind
 from obverse.billing import Bill, BillState, Month, MonthNotOver, rules
 from obverse.billing.model import MonthOfLine
+from obverse.kit import references
 from obverse.kit.calendar import Calendar
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import AccountId, BillId, MemberId, PartitionId, SourceId
@@ -116,7 +117,7 @@ def test_a_reference_is_read_as_it_was_made(seed: int) -> None:
 def test_one_wrong_letter_is_noticed(seed: int, at: int, step: int) -> None:
     reference = a_reference(seed)
     letter = reference[6 + at]
-    wrong = rules._ALPHABET[(rules._ALPHABET.index(letter) + step) % 32]
+    wrong = references._ALPHABET[(references._ALPHABET.index(letter) + step) % 32]
     assert rules.reference_in(reference[: 6 + at] + wrong + reference[7 + at :]) is None
 
 
@@ -288,5 +289,5 @@ def test_what_is_due_only_ever_falls_and_never_below_nothing(
 
 
 def test_every_kind_of_action_was_thought_of() -> None:
-    moves_nothing = {ActionKind.RELEASE, ActionKind.DISPUTE_LOST}
+    moves_nothing = {ActionKind.RELEASE, ActionKind.DISPUTE_LOST, ActionKind.LOAD, ActionKind.LOAD_REVERSAL}
     assert rules.EFFECTS.keys() | moves_nothing == set(ActionKind)

@@ -22,6 +22,7 @@ PLACES = Places(
     docs_url="http://127.0.0.1:8080/docs",
     acquirer=("127.0.0.1", 8583),
     clearing_house=("127.0.0.1", 8585),
+    diameter=("127.0.0.1", 3868),
     mall_url="http://127.0.0.1:8590",
     control_url="http://127.0.0.1:8592",
     api_key="ob_test_sk_x",

@@ -75,6 +75,6 @@ def test_entering_more_than_is_available_is_a_defect() -> None:
 def test_every_house_account_has_an_id_of_its_own_that_never_changes() -> None:
     partitions = [PartitionId(p) for p in range(3)]
     accounts = [a for c in (KRW, CurrencyCode("USD")) for a in house_accounts(partitions, c)]
-    assert len({account.id for account in accounts}) == len(accounts) == 42
+    assert len({account.id for account in accounts}) == len(accounts) == 60
     receivable = house_account(AccountKind.CARD_COMPANY_RECEIVABLE, PartitionId(0), KRW)
     assert str(receivable.id) == "8c464d06-6786-57a6-8d5b-ef2353b19a62"

@@ -11,13 +11,16 @@ from typing import Final
 
 from obverse.access.model import ApiKey, Scope
 from obverse.cards import CardNotFound
+from obverse.checkouts import Checkout, CheckoutNotFound
 from obverse.doors.rest.errors import Unauthenticated
 from obverse.doors.rest.request import raw_header
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.kit.errors import InvalidRequest, NotPermitted, ObverseError
 from obverse.kit.ids import MemberId, MerchantId, from_text, to_text
 from obverse.kit.secret import Secret
+from obverse.members import Session
 from obverse.merchants import Application, ApplicationNotFound, MerchantNotFound
+from obverse.orders import Order, OrderNotFound
 
 IDEMPOTENCY_KEY_MAX: Final = 255
 _BEARER: Final = b"bearer "
@@ -82,7 +85,7 @@ class Caller:
             raise MerchantNotFound("merchant")
         return own or wanted
 
-    def require_member(self, member_id: MemberId, missing: ObverseError) -> None:
+    def require_member(self, member_id: MemberId | None, missing: ObverseError) -> None:
         """Hold a member to what is their own; `missing` is what the room says of ids that do not exist."""
         if self.member_id is not None and self.member_id != member_id:
             raise missing
@@ -147,6 +150,26 @@ class Holder:
             raise Unauthenticated from None
 
 
+class Buyer:
+    """For a buyer's routes: whoever holds an order's token, and nobody else (PP-2)."""
+
+    async def __call__(self, request: HttpRequest) -> None:
+        try:
+            request.scope["auth"] = await services(request).orders.of_token(bearer(request))
+        except OrderNotFound:
+            raise Unauthenticated from None
+
+
+class WalletProgram:
+    """For the wallet program's routes: whoever holds a checkout's session token, and nobody else (WA-7)."""
+
+    async def __call__(self, request: HttpRequest) -> None:
+        try:
+            request.scope["auth"] = await services(request).checkouts.of_session(bearer(request))
+        except CheckoutNotFound:
+            raise Unauthenticated from None
+
+
 class Nobody:
     """What holds where a route names no callers: nobody gets in."""
 
@@ -173,6 +196,40 @@ def caller_of(request: HttpRequest) -> Caller:
     """Who was let in."""
     caller: Caller = request.scope["auth"]
     return caller
+
+
+def member_of(request: HttpRequest) -> MemberId:
+    """The member who was let in, on a route that lets in members only."""
+    member_id = caller_of(request).member_id
+    assert member_id is not None, "the route lets in members only"
+    return member_id
+
+
+def checkout_of(request: HttpRequest) -> Checkout:
+    """The checkout of the wallet program that was let in."""
+    checkout: Checkout = request.scope["auth"]
+    return checkout
+
+
+def order_of(request: HttpRequest) -> Order:
+    """The order of the buyer who was let in."""
+    order: Order = request.scope["auth"]
+    return order
+
+
+async def session_of(request: HttpRequest) -> Session:
+    """The very session that this request comes with, on a route that lets in members only."""
+    session = await services(request).members.session(bearer(request))
+    if session is None:
+        raise Unauthenticated
+    return session
+
+
+async def proved(request: HttpRequest, password: Secret | None) -> Session:
+    """The same, after it was proved once more that it is the member. Raises `WrongPassword`."""
+    session = await session_of(request)
+    await services(request).members.prove(session, password)
+    return session
 
 
 def application_of(request: HttpRequest) -> Application:

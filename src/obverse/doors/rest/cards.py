@@ -103,6 +103,7 @@ class ShownState(StrEnum):
     `drawn` is all that its giver learns of a card that was drawn to a bank account (OT-8).
     """
 
+    INACTIVE = "inactive"
     ACTIVE = "active"
     USED = "used"
     DRAWN = "drawn"
@@ -127,6 +128,10 @@ class CardView(View, frozen=True):
     spent: int
     funding: Sequence[FundingView] | None
     held_by: HeldBy
+    programme: str | None
+    name: str
+    face_value: int | None
+    tell_of_use: bool
     created: datetime
     metadata: Mapping[str, str] | None
 
@@ -310,7 +315,7 @@ def card_view(card: Card, viewer: Viewer, *, drawn: bool = False) -> CardView:
         object="card",
         kind=card.kind,
         state=ShownState.DRAWN if drawn else _shown_state(card),
-        member=to_text("mem", card.member_id) if seen.owner else None,
+        member=to_text("mem", card.member_id) if seen.owner and card.member_id is not None else None,
         bin=card.bin,
         last_four=None if given_away else card.last_four,
         exp_month=month,
@@ -320,6 +325,10 @@ def card_view(card: Card, viewer: Viewer, *, drawn: bool = False) -> CardView:
         spent=card.spent_minor,
         funding=_funding_view(card) if seen.funding else None,
         held_by=card.held_by,
+        programme=id_text("prog", card.programme_id),
+        name=card.name,
+        face_value=card.face_value_minor,
+        tell_of_use=card.tell_of_use,
         created=card.created_at,
         metadata=card.metadata if seen.owner else None,
     )

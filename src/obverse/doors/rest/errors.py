@@ -5,6 +5,7 @@ A problem says what to change and never repeats what came. `code` is stable; cli
 
 import re
 import traceback
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,10 +13,13 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from obverse.charging.rules import TYPED_WINDOW
 from obverse.doors.rest.tracing import request_id_of
 from obverse.kit.errors import ObverseError
-from obverse.members.rules import LOCK_OUT
+from obverse.members.rules import LOCK_OUT, LONGEST
 from obverse.merchants.rules import ORIGIN_WINDOW
+from obverse.orders import BulkRefused, LineProblem
+from obverse.orders.rules import SEND_AGAIN_AFTER
 
 _log = structlog.get_logger("obverse.doors.rest")
 
@@ -42,6 +46,22 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "already_registered": (409, "Details in use"),
     "wrong_credentials": (401, "Wrong ID or password"),
     "sign_in_locked": (429, "Too many attempts"),
+    "too_many_attempts": (429, "Too many attempts"),
+    "member_id_taken": (409, "Member ID taken"),
+    "nickname_taken": (409, "Nickname taken"),
+    "profile_not_found": (404, "No profile"),
+    "profile_exists": (409, "There is a profile already"),
+    "wrong_password": (422, "Wrong password"),
+    "second_factor_required": (401, "Second factor required"),
+    "wrong_code": (422, "Code not valid"),
+    "totp_active": (409, "One-time codes in use already"),
+    "session_not_found": (404, "No such session"),
+    "passkey_not_found": (404, "No such passkey"),
+    "passkey_refused": (422, "Passkey not accepted"),
+    "too_many_passkeys": (409, "Too many passkeys"),
+    "last_means_of_sign_in": (409, "Last means of signing in"),
+    "recovery_invalid": (404, "No such recovery"),
+    "wrong_answer": (422, "Wrong answer"),
     # merchants and keys
     "merchant_not_found": (404, "No such merchant"),
     "merchant_number_taken": (409, "Merchant number taken"),
@@ -60,6 +80,20 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "card_not_giveable": (409, "Card cannot be handed over"),
     "claim_link_exists": (409, "There is a claim link already"),
     "claim_link_invalid": (404, "No such claim link"),
+    "card_inactive": (409, "Card is not in use yet"),
+    "holder_unknown": (404, "No such holder token"),
+    "wrong_pin": (403, "Wrong PIN"),
+    "pin_locked": (409, "PIN is locked"),
+    "programme_not_found": (404, "No such programme"),
+    "programme_closed": (409, "Programme is closed"),
+    "card_not_physical": (409, "Card is not made of plastic"),
+    "fulfilment_exists": (409, "Card is being made"),
+    "fulfilment_not_found": (404, "No such fulfilment"),
+    "fulfilment_moved": (409, "Step does not follow"),
+    "no_agent": (409, "Merchant is no agent"),
+    "card_batch_not_found": (404, "No such card batch"),
+    "card_batch_exported": (409, "List was fetched before"),
+    "card_batch_closed": (409, "Card batch is closed"),
     # funding
     "registration_refused": (422, "Registration refused"),
     "card_not_verified": (422, "Card not verified"),
@@ -84,6 +118,8 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "not_disputed": (409, "No such dispute is open"),
     # disputes
     "dispute_not_found": (404, "No such dispute"),
+    "load_spent": (409, "Paid in and spent since"),
+    "points_rule_not_found": (404, "No such points rule"),
     "not_disputable": (409, "Nothing to dispute"),
     "dispute_too_large": (422, "More than is left of the payment"),
     "dispute_too_late": (409, "Too late to dispute"),
@@ -93,6 +129,13 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "answer_pending": (409, "Merchant may still answer"),
     "document_not_accepted": (422, "Document not accepted"),
     "too_many_documents": (409, "Too many documents"),
+    # metered sessions
+    "metered_session_not_found": (404, "No such metered session"),
+    "metered_session_over": (409, "Session has ended"),
+    "metered_payment": (409, "Payment of a metered session"),
+    "tariff_not_found": (404, "No such tariff"),
+    "tariff_exists": (409, "There is a tariff from then on"),
+    "calling_server_taken": (409, "Calling server of another merchant"),
     # draws
     "draw_not_found": (404, "No such draw"),
     "not_drawable": (409, "Card cannot be drawn"),
@@ -100,6 +143,32 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "account_not_refused": (409, "Account was not refused"),
     "break_not_found": (404, "No such break"),
     "break_not_open": (409, "Break has ended"),
+    # sales and charges
+    "sale_not_found": (404, "No such sale"),
+    "means_not_offered": (422, "Not payable like that"),
+    "sale_not_cancellable": (409, "Too late to cancel"),
+    "nothing_waiting": (409, "No refund waits"),
+    "charge_not_found": (404, "No such charge"),
+    "too_many_cards_typed": (429, "Too many cards tried"),
+    "automatic_charge_not_found": (404, "No automatic charge"),
+    "card_not_in_hand": (422, "Wrong number or PIN"),
+    "card_not_chargeable": (409, "Card cannot be charged"),
+    "charge_unit": (422, "Not a multiple of the unit"),
+    "balance_ceiling": (409, "Card would hold too much"),
+    "balance_not_refundable": (409, "Not refundable"),
+    "gift_not_refundable": (409, "Gifts are not refunded"),
+    "nothing_to_refund": (409, "Nothing left to refund"),
+    "bank_account_not_found": (404, "No such bank account"),
+    "bank_account_linked": (409, "Bank account linked already"),
+    "too_many_bank_accounts": (429, "Too many bank accounts"),
+    "bank_code_wrong": (422, "Code not valid"),
+    "bank_account_not_provable": (409, "Bank account cannot be proved"),
+    # checkouts
+    "checkout_not_found": (404, "No such checkout"),
+    "checkout_exists": (409, "Reference in use"),
+    "checkout_mismatch": (409, "Not the kept order"),
+    "checkout_expired": (409, "Kept order expired"),
+    "checkout_void": (409, "Kept order is void"),
     # claims
     "claim_file_not_found": (404, "No such claim file"),
     "claim_not_found": (404, "No such claim"),
@@ -124,6 +193,20 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "sender_unknown": (409, "Sender not known"),
     "statement_unreadable": (422, "Statement cannot be read"),
     "statement_not_ours": (422, "Statement of another account"),
+    # orders
+    "order_not_found": (404, "No such order"),
+    "piece_not_found": (404, "No such piece"),
+    "programme_not_sold": (422, "Not for sale"),
+    "not_giftable": (422, "Not to be given"),
+    "order_not_open": (409, "Order does not allow it"),
+    "piece_not_open": (409, "Too late for this card"),
+    "gift_sent_just_now": (429, "Sent a moment ago"),
+    "bulk_file_refused": (422, "File has wrong lines"),
+    "too_many_orders": (429, "Too many orders"),
+    # letters
+    "letter_not_found": (404, "No such letter"),
+    "letter_under_way": (409, "Letter is under way"),
+    "letter_forgotten": (409, "Letter is forgotten"),
     # webhooks
     "webhook_endpoint_not_found": (404, "No such webhook endpoint"),
     "webhook_delivery_not_found": (404, "No such delivery"),
@@ -148,11 +231,15 @@ DEFECTS: Final = frozenset(
         "iso8583_framing_error",
         "key_versions_in_use",
         "nothing_pending",
+        "pin_block_refused",
         "reversal_not_acknowledged",
+        "sale_not_paid",
+        "gives_back_too_much",
         "seal_broken",
         "transfer_refused",
         "unknown_account",
         "unknown_key_version",
+        "unknown_template",
     }
 )
 """Refusals that rooms give one another. One that gets as far as this door is a defect of ours."""
@@ -167,7 +254,11 @@ _MISSING: Final = re.compile(r"Missing required query parameter '([a-z_]{1,40})'
 
 _RETRY_AFTER_S: Final = {
     "sign_in_locked": int(LOCK_OUT.total_seconds()),
+    "too_many_attempts": int(LONGEST.total_seconds()),
     "too_many_applications": int(ORIGIN_WINDOW.total_seconds()),
+    "too_many_cards_typed": int(TYPED_WINDOW.total_seconds()),
+    "too_many_orders": int(ORIGIN_WINDOW.total_seconds()),
+    "gift_sent_just_now": int(SEND_AGAIN_AFTER.total_seconds()),
 }
 
 
@@ -189,8 +280,11 @@ class SandboxOnly(ObverseError):
         super().__init__("Simulation is for the sandbox; live keys may not use it.")
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """RFC 9457, with a stable `code`, the `param` to change and the `request_id` to quote."""
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 9457, with a stable `code`, the `param` to change and the `request_id` to quote.
+
+    `lines` are there where a file was refused: each that is wrong, and why.
+    """
 
     type: str
     title: str
@@ -200,6 +294,7 @@ class Problem(msgspec.Struct, frozen=True):
     param: str | None
     request_id: str
     doc_url: str
+    lines: Sequence[LineProblem] | None = None
 
 
 def problem(
@@ -208,6 +303,7 @@ def problem(
     detail: str,
     param: str | None = None,
     headers: dict[str, str] | None = None,
+    lines: Sequence[LineProblem] | None = None,
 ) -> Response[Problem]:
     """Answer with one problem."""
     status, title = PROBLEMS[code]
@@ -221,6 +317,7 @@ def problem(
             param=param,
             request_id=request_id_of(request.scope),
             doc_url=f"/docs#{code}",
+            lines=lines,
         ),
         status_code=status,
         media_type=PROBLEM_JSON,
@@ -238,7 +335,8 @@ def on_refusal(request: Request[Any, Any, Any], error: ObverseError) -> Response
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         headers["Retry-After"] = str(_RETRY_AFTER_S.get(error.code, 1))
-    return problem(request, error.code, str(error), error.param, headers)
+    lines = error.lines if isinstance(error, BulkRefused) else None
+    return problem(request, error.code, str(error), error.param, headers, lines)
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

@@ -1,11 +1,12 @@
 """Funding sources: what pays behind a member's cards."""
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
-from litestar import get, post
+from litestar import get, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import Meta
 
 from obverse.access.model import Scope
 from obverse.doors.rest.auth import Allow, Caller, caller_of
@@ -57,11 +58,18 @@ class NewCreditLine(Body, frozen=True):
     currency: Currency
 
 
+class SourceOrder(Body, frozen=True):
+    """`member` is implied by a member's session and required with a key."""
+
+    sources: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=100)]
+    member: Id | None = None
+
+
 class SourceView(View, frozen=True):
     id: str
     object: str
     kind: SourceKind
-    member: str
+    member: str | None
     currency: str
     state: SourceState
     created: datetime
@@ -106,6 +114,17 @@ async def remove_funding_source(request: HttpRequest, source_id: FromPath[str]) 
     return source_view(await joined.wallet.remove(source.id))
 
 
+@put("/v1/funding_sources/order", before_request=_OWNERS, tags=["funding sources"])
+async def set_funding_source_order(
+    request: HttpRequest, data: JSONBody[SourceOrder]
+) -> ListView[SourceView]:
+    """The order in which sources pay where nothing else is said; those not named come after (WA-5)."""
+    member_id = member_named(caller_of(request), data.member)
+    wanted = [SourceId(from_text("src", source, "sources")) for source in data.sources]
+    sources = await services(request).wallet.set_order(member_id, wanted)
+    return ListView([source_view(source) for source in sources], False, None)
+
+
 def member_named(caller: Caller, named: str | None) -> MemberId:
     """The member a request is about: a signed-in member is their own, a key has to say whose."""
     if named is None:
@@ -128,7 +147,7 @@ def source_view(source: Source) -> SourceView:
         id=to_text("src", source.id),
         object="funding_source",
         kind=source.kind,
-        member=to_text("mem", source.member_id),
+        member=to_text("mem", source.member_id) if source.member_id is not None else None,
         currency=source.currency,
         state=source.state,
         created=source.created_at,
@@ -140,4 +159,5 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     create_linked_card,
     create_credit_line,
     remove_funding_source,
+    set_funding_source_order,
 ]

@@ -8,6 +8,7 @@ import msgspec
 from litestar import get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
+from msgspec.structs import replace
 
 from obverse.access.model import Scope
 from obverse.doors.rest.auth import Allow, caller_of
@@ -64,6 +65,7 @@ class NewMerchant(Body, frozen=True):
     accepts: Accepts = ONE_TIME_ONLY
     fee_plan: FeePlanShape = FeePlanShape()
     payout: PayoutBody | None = None
+    is_agent: bool = False
     metadata: Metadata = msgspec.field(default_factory=dict)
 
 
@@ -76,6 +78,7 @@ class MerchantChangeBody(Body, frozen=True):
     terminals: Terminals | None = None
     accepts: Accepts | None = None
     fee_plan: FeePlanShape | None = None
+    is_agent: bool | None = None
 
 
 class NewPayout(PayoutBody, frozen=True, kw_only=True):
@@ -83,6 +86,8 @@ class NewPayout(PayoutBody, frozen=True, kw_only=True):
 
 
 class MerchantView(View, frozen=True):
+    """A merchant; `is_agent` tells whether it sells cards and takes cash for them."""
+
     id: str
     object: str
     name: str
@@ -94,6 +99,7 @@ class MerchantView(View, frozen=True):
     accepts: Sequence[str]
     fee_plan: FeePlanShape
     payout: PayoutView
+    is_agent: bool
     created: datetime
     metadata: Mapping[str, str]
 
@@ -112,7 +118,7 @@ async def create_merchant(request: HttpRequest, data: JSONBody[NewMerchant]) -> 
         data.merchant_no,
         data.terminals,
         data.metadata,
-        terms=terms(data.fee_plan, data.accepts),
+        terms=replace(terms(data.fee_plan, data.accepts), is_agent=data.is_agent),
         rhythm=Rhythm(payout.rhythm) if payout else Rhythm.DAILY,
         account=bank_account(payout.account) if payout else None,
         decision=decision(caller_of(request), data.reason),
@@ -150,6 +156,7 @@ async def change_merchant(
         terminals=data.terminals,
         accepts=frozenset(kind.value for kind in data.accepts) if data.accepts is not None else None,
         fee_plan=FeePlan(plan.basis_points, plan.fixed) if plan is not None else None,
+        is_agent=data.is_agent,
     )
     merchant = await services(request).merchants.change(
         MerchantId(from_text("mer", merchant_id)), wanted, decision(caller_of(request), data.reason)
@@ -221,6 +228,7 @@ def _view(merchant: Merchant) -> MerchantView:
         accepts=sorted(merchant.accepts),
         fee_plan=FeePlanShape(merchant.fee_plan.basis_points, merchant.fee_plan.fixed_minor),
         payout=payout_view(merchant.payout.rhythm, merchant.payout.account),
+        is_agent=merchant.is_agent,
         created=merchant.created_at,
         metadata=merchant.metadata,
     )

@@ -58,7 +58,7 @@ def openapi_config() -> OpenAPIConfig:
                 "bearer": SecurityScheme(
                     type="http",
                     scheme="bearer",
-                    description="An API key, or the token of a session, an application or a claimed card.",
+                    description="An API key, or the token of a session, an application, an order or a card.",
                 )
             }
         ),
@@ -112,11 +112,23 @@ def _problem_schema() -> Schema:
     properties: dict[str, Any] = dict.fromkeys(Problem.__struct_fields__, text)
     properties["status"] = Schema(type=OpenAPIType.INTEGER)
     properties["param"] = Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL])
+    properties["lines"] = Schema(
+        type=OpenAPIType.ARRAY,
+        items=Schema(
+            type=OpenAPIType.OBJECT,
+            properties={
+                "line": Schema(type=OpenAPIType.INTEGER),
+                "column": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL]),
+                "reason": text,
+            },
+        ),
+        description="Of a file that was refused: each line that is wrong.",
+    )
     return Schema(
         title="Problem",
         type=OpenAPIType.OBJECT,
         properties=properties,
-        required=list(properties),
+        required=[name for name in properties if name != "lines"],
         description="RFC 9457. Switch on `code`; `param` names the field to change.",
     )
 

@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 
 from obverse.access.model import Scope
 from obverse.authorization.errors import NotRefundable
-from obverse.authorization.model import Action, ActionKind, Authorization
+from obverse.authorization.model import Action, ActionKind, Authorization, Entry
 from obverse.cards import CardHandedOver, Viewer, sight
 from obverse.clearing.claims import Attempt, ClaimKind, Road
 from obverse.doors.rest.answer import Repeatable
@@ -22,6 +22,7 @@ from obverse.doors.rest.shapes import Body, PositiveAmount, View
 from obverse.draws import HOUSE_MERCHANT
 from obverse.kit.errors import ObverseError
 from obverse.kit.ids import to_text
+from obverse.metering import MeteredPayment
 
 _PAYERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
 _READERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True, members=True)
@@ -73,6 +74,8 @@ async def capture_payment(
     body = data or CaptureBody()
     caller = caller_of(request)
     payment = await visible_payment(services(request), caller, payment_id)
+    if payment.entry is Entry.METERED:
+        raise MeteredPayment
     key = _step_key(request, "capture", payment)
     try:
         captured = await services(request).engine.capture(

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from obverse.authorization.model import Authorization, Decision, Entry, LegStatus, Status
+from obverse.authorization.model import (
+    Authorization,
+    Decision,
+    Entry,
+    LegStatus,
+    Purpose,
+    Status,
+)
 from obverse.doors.rest.declines import FOR_MEMBERS, FOR_MERCHANTS, DeclineView, RuleView, explain
 from obverse.doors.rest.shapes import View, id_text
 from obverse.kit.ids import MerchantId, to_text
@@ -46,6 +53,11 @@ class AuthorizationView(View, frozen=True):
     legs: Sequence[LegView] | None
     rules: Sequence[RuleView] | None
     created: datetime
+    purpose: Purpose = Purpose.PURCHASE
+    requested: int | None = None
+    """What was asked for, where less was approved."""
+    balance: int | None = None
+    """What the card had left, for those who may know."""
 
 
 class LegPlanView(View, frozen=True):
@@ -92,7 +104,15 @@ def authorization_view(
         legs=_legs(authorization) if reasons else None,
         rules=explain(authorization.failed_rules) if reasons else None,
         created=authorization.created_at,
+        purpose=authorization.purpose,
+        requested=authorization.requested_minor,
+        balance=authorization.balance_minor if reasons or _tells_balance(authorization) else None,
     )
+
+
+def _tells_balance(authorization: Authorization) -> bool:
+    """Whether a merchant is told what is left: not of a purchase that was approved in whole."""
+    return authorization.purpose is not Purpose.PURCHASE or authorization.requested_minor is not None
 
 
 def without_place(authorization: Authorization) -> AuthorizationView:

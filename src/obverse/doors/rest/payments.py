@@ -3,11 +3,12 @@
 `/v1/payments/{id}` and `/v1/authorizations/{id}` are the same object: the decision on one payment.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec.structs import replace
 
 from obverse.access.model import Scope
 from obverse.authorization.model import (
@@ -17,7 +18,7 @@ from obverse.authorization.model import (
     Entry,
     Status,
 )
-from obverse.authorization.rules import needs_cvv
+from obverse.authorization.proof import needs_cvv
 from obverse.cards import Card, CardHandedOver, Viewer, sight
 from obverse.doors.rest.answer import Answer, Repeatable
 from obverse.doors.rest.auth import Allow, Caller, caller_of
@@ -41,6 +42,7 @@ from obverse.doors.rest.shapes import (
     Id,
     Limit,
     ListView,
+    Pin,
     PositiveAmount,
     Text,
     list_view,
@@ -50,16 +52,27 @@ from obverse.doors.rest.shapes import (
 from obverse.kit.errors import InvalidRequest, KeyReused, NotFound, StillRunning
 from obverse.kit.ids import AuthorizationId, CardId, MerchantId, from_text
 from obverse.kit.secret import Secret
+from obverse.members import HolderForm
 from obverse.merchants import Merchant, MerchantNotFound
 
 _PAYERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
 _READERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True, members=True)
 
 
+class HolderBody(Body, frozen=True):
+    """What a page was filled with about the person who pays."""
+
+    name: Text
+    phone: Text | None = None
+    mail: Text | None = None
+
+
 class NewPayment(Body, frozen=True):
     """A merchant asks for money. `merchant` is implied by a merchant's key and required with any other.
 
-    Expiry and CVV are required for `online` and `typed`, where the number could have been guessed.
+    Expiry and CVV are required for `online` and `typed`, where the number could have been guessed; or the
+    PIN, of a card that has one. `partial` takes what there is where the balance is short. `holder` is what
+    the wallet program has filled in about its member, who has to be the card's (WA-8).
     """
 
     card_number: CardNumber
@@ -68,9 +81,12 @@ class NewPayment(Body, frozen=True):
     exp_month: ExpMonth | None = None
     exp_year: ExpYear | None = None
     cvv: Cvv | None = None
+    pin: Pin | None = None
     merchant: Id | None = None
     terminal: Text | None = None
     capture: bool = False
+    partial: bool = False
+    holder: HolderBody | None = None
     entry: Entry = Entry.ONLINE
 
 
@@ -97,15 +113,12 @@ async def create_payment(request: HttpRequest, data: JSONBody[NewPayment]) -> An
     """
     caller = caller_of(request)
     joined = services(request)
-    merchant = await _merchant_of(joined, caller, data.merchant)
-    key = caller.command_key(request)
-    authorization = await joined.engine.authorize(_as_request(data, merchant, key))
-    if authorization.decline is Decline.KEY_REUSED:
-        raise KeyReused
-    if authorization.repeated and authorization.status is Status.PROCESSING:
-        raise StillRunning
-    view = authorization_view(authorization, merchant, reasons=caller.sees_reasons)
-    return Answer(view, repeated=authorization.repeated)
+    merchant = await merchant_of(joined, caller, data.merchant)
+    asked = _as_request(data, merchant, caller.command_key(request))
+    if data.holder is not None:
+        matches = await joined.match_holder(asked.number, _holder(data.holder))
+        asked = replace(asked, holder_matches=matches)
+    return answer_to(await joined.engine.authorize(asked), merchant, caller)
 
 
 @post("/v1/payments/dry_run", before_request=_READERS, status_code=200, tags=["payments"])
@@ -114,7 +127,7 @@ async def dry_run_payment(request: HttpRequest, data: JSONBody[TrialPayment]) ->
     caller = caller_of(request)
     joined = services(request)
     payment = await _trial(joined, caller, data)
-    merchant = await _merchant_of(joined, caller, data.merchant)
+    merchant = await merchant_of(joined, caller, data.merchant)
     asked = _as_request(payment, merchant, "dry_run")
     decision = await joined.engine.dry_run(asked)
     return decision_view(decision, asked.amount, reasons=caller.sees_reasons)
@@ -157,6 +170,21 @@ async def list_payments(
     return list_view("auth", page, lambda item: shown[item.id])
 
 
+def answer_to(decided: Authorization, merchant: Merchant, caller: Caller) -> Answer[AuthorizationView]:
+    """The decision for whoever has asked. Raises `KeyReused`, `StillRunning`."""
+    check_outcome(decided)
+    view = authorization_view(decided, merchant, reasons=caller.sees_reasons)
+    return Answer(view, repeated=decided.repeated)
+
+
+def check_outcome(decided: Authorization) -> None:
+    """Raises `KeyReused` for another request's key, `StillRunning` where its first has no answer yet."""
+    if decided.decline is Decline.KEY_REUSED:
+        raise KeyReused
+    if decided.repeated and decided.status is Status.PROCESSING:
+        raise StillRunning
+
+
 # What came in
 
 
@@ -164,29 +192,50 @@ def _as_request(payment: NewPayment, merchant: Merchant, key: str) -> Authorizat
     return AuthorizationRequest(
         request_key=key,
         number=Secret(payment.card_number),
-        expiry=_expiry(payment),
+        expiry=expiry_of(payment),
         cvv=Secret(payment.cvv) if payment.cvv is not None else None,
         amount=money(payment.amount, payment.currency),
         merchant=merchant,
         terminal=payment.terminal,
         entry=payment.entry,
         capture=payment.capture,
+        pin=Secret(payment.pin) if payment.pin is not None else None,
+        partial=payment.partial,
     )
 
 
-def _expiry(payment: NewPayment) -> str | None:
+def _holder(form: HolderBody) -> HolderForm:
+    phone, mail = [Secret(text) if text is not None else None for text in (form.phone, form.mail)]
+    return HolderForm(Secret(form.name), phone, mail)
+
+
+class Shown(Protocol):
+    """What a request shows of a card beside its number."""
+
+    @property
+    def exp_month(self) -> int | None: ...
+    @property
+    def exp_year(self) -> int | None: ...
+    @property
+    def pin(self) -> str | None: ...
+    @property
+    def entry(self) -> Entry: ...
+
+
+def expiry_of(payment: Shown) -> str | None:
+    """YYMM. Raises `InvalidRequest` where too little came beside a number that could have been guessed."""
     if payment.exp_year is not None and payment.exp_month is not None:
         expiry = f"{payment.exp_year % 100:02d}{payment.exp_month:02d}"
     else:
         expiry = None
-    if needs_cvv(payment.entry):
+    if needs_cvv(payment.entry) and payment.pin is None:
         for name in ("exp_month", "exp_year", "cvv"):
             if getattr(payment, name) is None:
                 raise InvalidRequest(f"{name} is required for this way of entry.", name)
     return expiry
 
 
-async def _merchant_of(joined: Services, caller: Caller, named: str | None) -> Merchant:
+async def merchant_of(joined: Services, caller: Caller, named: str | None) -> Merchant:
     """Whose payment it is. A merchant's key names its merchant; any other has to."""
     own = caller.merchant_id
     if named is None:

@@ -61,6 +61,11 @@ class DoorRequest(Request[Any, Any, Any]):
                 return
 
 
+def origin_of(request: Request[Any, Any, Any]) -> str:
+    """The address a request comes from, as the connection tells it."""
+    return request.client.host if request.client else ""
+
+
 def raw_header(request: ASGIConnection[Any, Any, Any, Any], name: bytes) -> bytes | None:
     """One header without building an object for all of them; `name` in lower case."""
     for key, value in request.scope["headers"]:

@@ -10,25 +10,39 @@ from litestar import Request
 from obverse.access import Access
 from obverse.authorization import Engine
 from obverse.billing import Billing, Issuing
-from obverse.cards import Cards
+from obverse.cards import Cards, Fulfilments, Pins
+from obverse.charging import Automatic, CardsInHand, Charging, Refunding
+from obverse.checkouts import Checkouts
 from obverse.clearing.claims import ClaimFiles, Claims
 from obverse.clearing.presentments import Presentments
 from obverse.disputes import Disputes
 from obverse.draws import Draws
+from obverse.history import Aggregates, Consents, History
 from obverse.kit.audit import AuditEntry
 from obverse.kit.events import Event
 from obverse.kit.paging import Page, PageRequest
+from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
-from obverse.members import Members
+from obverse.letters import Letters
+from obverse.members import HolderForm, Members
 from obverse.merchants import Applications, Merchants
+from obverse.metering import Metering, Tariffs
 from obverse.notifications import Webhooks
+from obverse.notifications.statements import Statements
+from obverse.orders import Orders
+from obverse.points import Points
+from obverse.programmes import Programmes
 from obverse.reconciliation import Reconciliation
+from obverse.sales import Sales
 from obverse.settlement import Reports, Settlements
 from obverse.treasury import Desk, Treasury
-from obverse.wallet import Wallet
+from obverse.wallet import BankAccounts, CardBatches, StandIns, Wallet
 
 HttpRequest: TypeAlias = Request[Any, Any, Any]
 
+
+MatchHolder: TypeAlias = Callable[[Secret, HolderForm], Awaitable[bool | None]]
+"""Whether a filled form names the holder of the card with this number; None where nobody is known (WA-8)."""
 
 ReadEvents: TypeAlias = Callable[[PageRequest], Awaitable[Page[Event]]]
 """Reads the outbox, newest first."""
@@ -61,25 +75,47 @@ class Services:
     claims: Claims
     claim_files: ClaimFiles
     cards: Cards
+    pins: Pins
+    fulfilments: Fulfilments
+    programmes: Programmes
+    stand_ins: StandIns
+    card_batches: CardBatches
     wallet: Wallet
     members: Members
     merchants: Merchants
     disputes: Disputes
     draws: Draws
+    sales: Sales
+    orders: Orders
+    bank_accounts: BankAccounts
+    charging: Charging
+    automatic_charges: Automatic
+    refunding: Refunding
+    cards_in_hand: CardsInHand
     billing: Billing
     issuing: Issuing
     applications: Applications
     presentments: Presentments
+    points: Points
     reconciliation: Reconciliation
     settlements: Settlements
     reports: Reports
     treasury: Treasury
     bank_desk: Desk
+    metering: Metering
+    tariffs: Tariffs
     access: Access
     ledger: Ledger
     events: ReadEvents
     audit: ReadAudit
     webhooks: Webhooks
+    history: History
+    consents: Consents
+    aggregates: Aggregates
+    daily_statements: Statements
+    letters: Letters
+    checkouts: Checkouts
+    match_holder: MatchHolder
     clock_control: ClockControl
     health: Health
     live: bool = False

@@ -59,7 +59,7 @@ class SettlementView(View, frozen=True):
 
 
 class StatementView(View, frozen=True):
-    """brought_forward + captured - refunded - reversed - charged_back - fees = paid + carried_forward."""
+    """brought_forward + captured - refunded - reversed - charged_back - loaded - fees = paid + carried_forward."""
 
     id: str
     object: str
@@ -72,6 +72,8 @@ class StatementView(View, frozen=True):
     refunded: int
     reversed: int
     charged_back: int
+    loaded: int
+    """Cash that an agent has taken for cards."""
     fees: int
     paid: int
     carried_forward: int
@@ -276,6 +278,7 @@ def _statement_view(statement: Statement, currency: str) -> StatementView:
         refunded=totals.refunded_minor,
         reversed=totals.reversed_minor,
         charged_back=totals.charged_back_minor,
+        loaded=totals.loaded_minor,
         fees=totals.fees_minor,
         paid=statement.paid_minor,
         carried_forward=statement.carried_minor,

@@ -30,6 +30,8 @@ PositiveAmount = Annotated[
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3, description="ISO 4217, e.g. KRW.")]
 CardNumber = Annotated[str, Meta(pattern="^[0-9]{12,19}$", max_length=19)]
 Cvv = Annotated[str, Meta(pattern="^[0-9]{3,4}$", max_length=4)]
+Pin = Annotated[str, Meta(pattern="^[0-9]{4,6}$", max_length=6)]
+PinText = Annotated[str, Meta(min_length=1, max_length=12, extra_json_schema={"format": "password"})]
 BirthDate = Annotated[str, Meta(pattern="^[0-9]{6}$", max_length=6, description="YYMMDD.")]
 ExpMonth = Annotated[int, Meta(ge=1, le=12)]
 ExpYear = Annotated[int, Meta(ge=2000, le=2099, description="Four digits.")]
