@@ -14,8 +14,8 @@ from obverse.notifications.notices import ExpiryNotices, Receipts
 from obverse.notifications.statements import Statements
 
 _TELL_OF_USES_EVERY: Final = timedelta(milliseconds=250)
-_TELL_DAYS_EVERY: Final = timedelta(seconds=5)
-_ANNOUNCE_EXPIRY_EVERY: Final = timedelta(minutes=1)
+_TELL_DAYS_EVERY: Final = timedelta(seconds=1)
+_ANNOUNCE_EXPIRY_EVERY: Final = timedelta(seconds=5)
 _COUNT_PURCHASES_EVERY: Final = timedelta(minutes=1)
 
 

@@ -1,8 +1,9 @@
-"""Notifications: events told to the outside, by webhook.
+"""Notifications: what is told to the outside: webhooks here, `statements` and `notices` in rooms of their own.
 
 Merchants and operators register endpoints; every event that commits is delivered to each endpoint that wants
 it at least once, under one id, signed as Standard Webhooks has it; what a merchant is told of an event is
-what it may know. Source: PF-4, PF-11, promise P13.
+what it may know. Members get a statement of each day, receipts, and notice of what expires. Source: PF-4,
+PF-11, WA-13, PP-6, PP-14, promise P13.
 """
 
 from obverse.notifications.errors import (

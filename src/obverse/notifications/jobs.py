@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from obverse.kit import events
+from obverse.kit import events, outbox
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.errors import NotFound, Unavailable
@@ -29,6 +29,7 @@ from obverse.kit.ids import (
     first_id_of,
     from_text,
 )
+from obverse.kit.outbox import Position, Reader
 from obverse.kit.telemetry import WEBHOOK_ATTEMPTS, WEBHOOK_ENDPOINTS_DISABLED, WEBHOOK_SECONDS
 from obverse.notifications import rules
 from obverse.notifications.model import Due, Message, News, Progress, ReplayState, SealedSecret
@@ -76,7 +77,7 @@ class FanOut:
     async def _hand_on(self) -> bool:
         """One batch, in one commit with the note of how far it got; whether there may be more."""
         async with self._database.transaction() as conn:
-            if not await fan_out.take_turn(conn):
+            if not await outbox.take_turn(conn, Reader.WEBHOOKS):
                 return False
             outstanding = await fan_out.outstanding(conn)
             if outstanding is None:
@@ -86,7 +87,7 @@ class FanOut:
                 return False
             owed = rules.wanted(news, await fan_out.listeners(conn, _merchants(news)))
             await self._make_due(conn, owed)
-            await fan_out.advance(conn, news[-1])
+            await outbox.advance(conn, Reader.WEBHOOKS, Position(news[-1].txid, news[-1].event_id))
         self._on_news()
         return len(news) == BATCH
 

@@ -1,9 +1,12 @@
 """What notifications need from outside."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from obverse.kit.database import Connection
+from obverse.kit.ids import MemberId
 from obverse.kit.secret import Sealed, Secret
+from obverse.members import Contact
 from obverse.notifications.model import Attempt, Message
 
 
@@ -37,4 +40,12 @@ class SecretVault(Protocol):
 
     async def pin_keys(self, conn: Connection) -> None:
         """Hold the key versions as they are until this transaction ends."""
+        ...
+
+
+class Contacts(Protocol):
+    """Knows how members are reached."""
+
+    async def contacts(self, conn: Connection, ids: Sequence[MemberId]) -> Mapping[MemberId, Contact]:
+        """Where and how these members are written to; who has no profile is absent."""
         ...

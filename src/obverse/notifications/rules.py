@@ -90,6 +90,11 @@ TOLD_TO_MERCHANTS: Final[Mapping[str, frozenset[str]]] = {
         "opened answered unanswered closed",
         "dispute payment merchant amount currency reason answer_due outcome",
     ),
+    **_types(
+        "metered_session",
+        "opened closed cut",
+        "metered_session merchant card tariff used_seconds cost currency",
+    ),
     **_types("statement", "issued", "statement settlement merchant day paid carried currency"),
     **_types("payout", "ordered paid refused", "payout statement merchant amount currency reason"),
     **_types("merchant", "changed payout_changed suspended resumed closed", "merchant"),

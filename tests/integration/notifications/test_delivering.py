@@ -153,10 +153,10 @@ async def test_what_happens_while_an_endpoint_is_disabled_is_sent_by_a_replay_on
 
 async def test_looking_for_news_that_is_not_there_writes_nothing(house: WebhookHouse) -> None:
     await endpoint_at(house)
-    before = await house.fetch("select ctid, xmin::text from webhook_fan_out")
+    before = await house.fetch("select ctid, xmin::text from event_readers")
     for _ in range(5):
         await house.fan_out.run()
-    assert await house.fetch("select ctid, xmin::text from webhook_fan_out") == before
+    assert await house.fetch("select ctid, xmin::text from event_readers") == before
 
 
 # Trying again

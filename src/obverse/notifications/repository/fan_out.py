@@ -2,29 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
-from uuid import UUID
+from typing import Final
 
 import asyncpg
 
+from obverse.kit import outbox
 from obverse.kit.database import Connection
 from obverse.kit.ids import EndpointId, EventId, MerchantId, ReplayId, to_text
+from obverse.kit.outbox import BETWEEN, Range, Reader
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 from obverse.notifications.model import Listener, News, Replay, ReplayState
 
-_FIRST: Final = EventId(UUID(int=0))
-_LOCK: Final = (0x0B5E, 5)
-
-# An advisory lock leaves no trace in the tables, so that looking for news that is not there writes nothing.
-TAKE_TURN: Final = "select pg_try_advisory_xact_lock($1, $2)"
-
-# Everything below the oldest transaction still running is settled: no event can appear there any more. What
-# is older than all that listen is passed over without being read.
-HORIZON: Final = """
-select txid::text, event_id, pg_snapshot_xmin(pg_current_snapshot())::text as until,
-    (select listens_from from webhook_endpoints where state = 'enabled' order by listens_from limit 1)::text
-        as listens_from
-from webhook_fan_out
+# What is older than all that listen is passed over without being read.
+LISTENING_SINCE: Final = """
+select listens_from::text from webhook_endpoints where state = 'enabled' order by listens_from limit 1
 """
 
 LISTENERS: Final = """
@@ -32,14 +23,10 @@ select id, merchant_id, event_types, listens_from::text from webhook_endpoints
 where state = 'enabled' and (merchant_id is null or merchant_id = any($1::uuid[]))
 """
 
-# `txid` first bounds the index, the pair says where in its transaction the last batch ended.
-READ: Final = """
-select txid::text, id, type, data->>'merchant' as merchant from events
-where txid >= $1::text::xid8 and txid < $3::text::xid8 and (txid, id) > ($1::text::xid8, $2::uuid)
+READ: Final = f"""
+select txid::text, id, type, data->>'merchant' as merchant from events where {BETWEEN}
 order by txid, id limit $4
 """
-
-ADVANCE: Final = "update webhook_fan_out set txid = $1::text::xid8, event_id = $2"
 
 INSERT_REPLAY: Final = """
 insert into webhook_replays (id, endpoint_id, state, since, until, reached, created_at)
@@ -76,36 +63,12 @@ order by id desc limit $3
 """
 
 
-class Position(NamedTuple):
-    """Everything up to this event of this transaction has been handed on."""
-
-    txid: int
-    event_id: EventId
-
-
-class Range(NamedTuple):
-    """What is to be handed on: after `since`, in transactions below `until`."""
-
-    since: Position
-    until: int
-
-
-async def take_turn(conn: Connection) -> bool:
-    """Whether this transaction may hand on events; False while another does."""
-    taken: bool = await conn.fetchval(TAKE_TURN, *_LOCK)
-    return taken
-
-
 async def outstanding(conn: Connection) -> Range | None:
     """What is settled and not handed on yet; None if nothing is, or nobody listens."""
-    row = await conn.fetchrow(HORIZON)
-    if row is None or row["listens_from"] is None:
-        return None
-    since = Position(int(row["txid"]), row["event_id"])
-    if int(row["listens_from"]) > since.txid:
-        since = Position(int(row["listens_from"]), _FIRST)
-    until = int(row["until"])
-    return Range(since, until) if since.txid < until else None
+    listens_from: str | None = await conn.fetchval(LISTENING_SINCE)
+    return (
+        None if listens_from is None else await outbox.outstanding(conn, Reader.WEBHOOKS, int(listens_from))
+    )
 
 
 async def read(conn: Connection, range_: Range, limit: int) -> list[News]:
@@ -117,11 +80,6 @@ async def read(conn: Connection, range_: Range, limit: int) -> list[News]:
 async def listeners(conn: Connection, merchants: Sequence[MerchantId]) -> list[Listener]:
     """Enabled endpoints of the platform and of these merchants. Ask after reading what is outstanding."""
     return [_listener(row) for row in await conn.fetch(LISTENERS, merchants)]
-
-
-async def advance(conn: Connection, last: News) -> None:
-    """Note that everything up to this event has been handed on."""
-    await conn.execute(ADVANCE, str(last.txid), last.event_id)
 
 
 async def insert_replay(conn: Connection, replay: Replay) -> bool:
