@@ -126,7 +126,7 @@ alter table merchant_statements
         brought_minor + captured_minor - refunded_minor - reversed_minor - charged_back_minor - fees_minor
         - loaded_minor = paid_minor + carried_minor);
 
--- disputes: the holder of a card that is no member's may contest a payment too --------------------------------
+-- disputes: the holder of a card that is no member's may contest a payment too ------------------------------
 alter table disputes alter column member_id drop not null;
 
 grant select, insert, update on programmes, lots to obverse_app;

@@ -118,7 +118,8 @@ create table member_recoveries (
 grant select, insert, update on member_profiles, sign_ins, member_totp, member_passkeys, member_changes
     to obverse_app;
 grant delete on member_changes, sign_ins, member_totp, member_passkeys to obverse_app;
-grant select, insert, delete on member_recovery_codes, passkey_challenges, recovery_requests, member_recoveries
+grant select, insert, delete
+    on member_recovery_codes, passkey_challenges, recovery_requests, member_recoveries
     to obverse_app;
 -- To lock what is being dealt with.
 grant update (expires_at) on member_recoveries to obverse_app;

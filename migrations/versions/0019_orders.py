@@ -65,7 +65,7 @@ create table order_pieces (
 create index order_pieces_pin_key on order_pieces (pin_key) where pin_key is not null;
 create index order_pieces_gift_key on order_pieces (gift_key) where gift_key is not null;
 
--- Who tries to order, by a keyed hash of where from; for an hour, to be counted. Cards are tried out like that.
+-- Who tries to order, by a keyed hash of where from; for an hour, to be counted: cards are tried out so.
 create table order_attempts (
     origin_hash bytea not null,
     created_at timestamptz not null

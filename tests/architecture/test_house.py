@@ -15,9 +15,10 @@ from obverse.kit.settings import settings_table
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "obverse"
 ROOMS = (
-    "access", "authorization", "billing", "cards", "charging", "checkouts", "clearing/claims", "clearing/presentments", "disputes",
-    "draws", "history", "ledger", "letters", "members", "merchants", "metering", "notifications", "orders", "points", "reconciliation", "sales", "settlement",
-    "treasury", "vault", "wallet",
+    "access", "authorization", "billing", "cards", "charging", "checkouts", "clearing/claims",
+    "clearing/presentments", "disputes", "draws", "history", "ledger", "letters", "members", "merchants",
+    "metering", "notifications", "orders", "points", "reconciliation", "sales", "settlement", "treasury",
+    "vault", "wallet",
 )  # fmt: skip
 PROMISES_PAGE = (ROOT / "docs" / "promises.md").read_text()
 ROOM_FILES = frozenset({"errors", "model", "rules", "ports", "repository", "service", "jobs", "__init__"})

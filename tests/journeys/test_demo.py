@@ -19,7 +19,7 @@ import pytest
 from tests.factories.waiting import eventually
 
 UP = "Ctrl-C stops everything."
-START_SECONDS_MAX = 240
+START_SECONDS_MAX = 300
 STOP_SECONDS_MAX = 30
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -109,9 +109,9 @@ async def test_the_demo_runs_until_ctrl_c_and_its_second_start_knows_everybody(
     for door in ("acquirer", "clearing_house"):
         socket.create_connection((told[door]["host"], told[door]["port"]), timeout=2).close()
 
-    walked = await start("journeys")
+    walked = await start("journeys", "OT-J1", "PP-J5")
     printed, _ = await asyncio.wait_for(walked.communicate(), START_SECONDS_MAX)
-    assert walked.returncode == 0
+    assert walked.returncode == 0, printed.decode()
     assert f"Walking in the demo that runs at {told['rest_url']}" in printed.decode()
 
     first.send_signal(signal.SIGINT)
@@ -150,10 +150,11 @@ async def test_ctrl_c_while_it_starts_leaves_nothing_behind(
 
 
 async def test_journeys_start_what_they_need_and_exit(start: Callable[..., Any], data_dir: Path) -> None:
-    walked = await start("journeys")
+    walked = await start("journeys", "OT-J5")
     printed, _ = await asyncio.wait_for(walked.communicate(), START_SECONDS_MAX)
     assert walked.returncode == 0, printed.decode()
     assert "OT-J5" in printed.decode()
+    assert "OT-J1" not in printed.decode()
     assert left_over(data_dir) == {}
 
 

@@ -5,14 +5,13 @@ way; but its money goes from what the platform owes the agent into a lot of the 
 Source: WA-6, PP-4, PP-9.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from obverse.authorization.model import AuthorizationRequest, Decision, LegPlan, Purpose, Rule
 from obverse.authorization.rules import (
     NO_FAILURE,
     KnownCard,
-    balance_minor,
     decline_of,
     standing_failures,
 )
@@ -20,6 +19,7 @@ from obverse.cards.model import CardState
 from obverse.kit.money import Money
 from obverse.ledger.rules import Books
 from obverse.merchants.model import MerchantState
+from obverse.programmes.model import ProgrammeState
 from obverse.wallet.model import Funding, Lot, LotKind, Source, SourceKind
 from obverse.wallet.rules import lot_for
 
@@ -32,7 +32,8 @@ def authorize_load(
 ) -> Decision:
     """Decide whether this agent may pay this much into this card; the leg's lot is opened by the caller.
 
-    Whoever guesses at numbers here pays for each that exists, so nothing but the number has to be shown.
+    An agent shows nothing but the number. That tells it which numbers exist, which is why only agents are
+    told anything at all.
     """
     failed = NO_FAILURE
     merchant = request.merchant
@@ -40,6 +41,8 @@ def authorize_load(
         failed |= Rule.MERCHANT_ACTIVE
     elif not merchant.is_agent:
         failed |= Rule.AGENT
+    if failed:
+        return Decision(failed, decline_of(failed, known))
     if known is None:
         failed |= Rule.KNOWN_CARD
     elif not known.details_match:
@@ -65,16 +68,24 @@ def _activation_failures(request: AuthorizationRequest, known: KnownCard, now: d
 
 def _charge_failures(request: AuthorizationRequest, known: KnownCard, books: Books, now: datetime) -> Rule:
     failed = standing_failures(known, now)
-    programme, amount = known.programme, request.amount
-    if programme is None or programme.charge_unit_minor is None or not _own_balance(known):
+    programme, amount, balance = known.programme, request.amount, _own_balance(known)
+    if programme is None or programme.charge_unit_minor is None or balance is None:
         return failed | Rule.CHARGEABLE
+    if programme.state is not ProgrammeState.ACTIVE:
+        failed |= Rule.CHARGEABLE
     if amount.currency != programme.currency:
         failed |= Rule.CURRENCY
     if amount.amount_minor == 0 or amount.amount_minor % programme.charge_unit_minor:
         failed |= Rule.CHARGE_UNIT
-    if (balance_minor(known, books) or 0) + amount.amount_minor > programme.ceiling_minor:
+    if _in_it_minor(known.lots.get(balance.id, ()), books) + amount.amount_minor > programme.ceiling_minor:
         failed |= Rule.CEILING
     return failed
+
+
+def _in_it_minor(lots: Sequence[Lot], books: Books) -> int:
+    """All that is in a balance: what is held for payments may come back, and counts towards the ceiling."""
+    ids = [lot.account_id for lot in lots]
+    return sum((books.available_minor(id_) or 0) + books.held_minor(id_) for id_ in ids)
 
 
 def load_leg(
@@ -88,9 +99,8 @@ def load_leg(
     kind = LotKind.BOUGHT if request.purpose is Purpose.ACTIVATION else LotKind.CHARGED
     ends = min(months_on(now, known.programme.validity_months), known.card.expires_at)
     agent = request.merchant.account_id
-    lot = lot_for(
-        known.card.partition_id, Funding(source.id, kind, request.amount, agent, ends, known.card.id)
-    )
+    funding = Funding(source.id, kind, request.amount, agent, ends, known.card.id)
+    lot = lot_for(known.card.partition_id, funding, known.lots.get(source.id, ()))
     return LegPlan(source.id, source.kind, request.amount.amount_minor, agent, lot.account_id), lot
 
 

@@ -95,6 +95,8 @@ def _decide(
         if request.amount.currency != known.card.currency:
             failed |= Rule.CURRENCY
     elif request.reported:
+        if known.usage.uses_left < 1:
+            failed |= Rule.SINGLE_USE  # whoever has decided could not know; no number pays twice (P1)
         legs, funding_failed = _split(request, known, books)
         failed |= funding_failed
     else:

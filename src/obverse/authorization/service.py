@@ -19,6 +19,7 @@ from obverse.authorization.commands import (
     ReverseByKey,
 )
 from obverse.authorization.core import EngineSettings
+from obverse.authorization.errors import LoadSpent
 from obverse.authorization.inputs import Makers
 from obverse.authorization.loading import load_for_dry_run, missed
 from obverse.authorization.model import (
@@ -154,6 +155,9 @@ class Engine(Steps):
                     await asyncio.sleep(_POLL_S)
                 except NotFound:
                     return  # the key is another payment's, and this one was refused for it
+                except LoadSpent:
+                    _log.error("load_is_spent_and_stays", partition=self._partition_of(number))
+                    return  # the agent was told no and has the cash: people have to settle it
                 except Exception:  # noqa: BLE001 - money is held until this is done, whatever is wrong
                     _log.exception("payment_not_undone_yet")
                     await asyncio.sleep(_TROUBLE_PAUSE_S)

@@ -61,15 +61,16 @@ class HandingOver(CardRoom):
 
     # giving ------------------------------------------------------------------------------------------------
 
-    async def hand_over(self, card_id: CardId) -> tuple[ClaimLink, Secret]:
+    async def hand_over(self, card_id: CardId, *, owner: MemberId | None = None) -> tuple[ClaimLink, Secret]:
         """Make a link by which one other person may take the card; its token is not shown again (OT-8).
 
         Until it is claimed the card stays the member's, who may still spend it or `withdraw` the link.
+        `owner` is the member who asks.
 
         Raises `CardNotFound`, `CardHandedOver`, `CardNotGiveable`, `ClaimLinkExists`.
         """
         async with self._database.transaction() as conn:
-            (link,) = await self.hand_over_in(conn, [await self.lock(conn, card_id)])
+            (link,) = await self.hand_over_in(conn, [await self.lock(conn, card_id, owner)])
         return link
 
     async def hand_over_in(
@@ -98,10 +99,10 @@ class HandingOver(CardRoom):
         token = new_token(CLAIM_PREFIX, self._random_bytes)
         return ClaimLink(self._vault.token_hash(token), card.partition_id, card.id, now, expires_at), token
 
-    async def withdraw(self, card_id: CardId) -> None:
+    async def withdraw(self, card_id: CardId, *, owner: MemberId | None = None) -> None:
         """End the card's claim link, if it has one. Raises `CardNotFound`, `CardHandedOver` if claimed."""
         async with self._database.transaction() as conn:
-            await self.withdraw_in(conn, [await self.lock(conn, card_id)])
+            await self.withdraw_in(conn, [await self.lock(conn, card_id, owner)])
 
     async def withdraw_in(self, conn: Connection, cards: Sequence[Card]) -> None:
         """The same for many cards of one partition, which the caller has locked, in its commit."""
@@ -189,6 +190,13 @@ class HandingOver(CardRoom):
         if is_stored:
             await self._hand_balance(conn, card, as_gift=True)
         return card, holder_token
+
+    async def claimed_at(self, card: Card) -> datetime | None:
+        """When its holder claimed this card; None for one that was never given away. What was before is its
+        giver's: neither side learns the other (OT-8)."""
+        async with self._database.connection() as conn:
+            links = await repository.links_of_cards(conn, [card.id])
+        return max((link.claimed_at for link in links if link.claimed_at is not None), default=None)
 
     # keeping -----------------------------------------------------------------------------------------------
 

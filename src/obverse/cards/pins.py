@@ -16,7 +16,7 @@ from obverse.cards.model import Card, Viewer
 from obverse.cards.room import CardRoom
 from obverse.cards.rules import PIN_TRIES_MAX, check_holder
 from obverse.kit.database import Connection
-from obverse.kit.ids import CardId
+from obverse.kit.ids import CardId, MemberId
 from obverse.kit.secret import Secret
 
 FRESH: Final = timedelta(minutes=10)
@@ -50,6 +50,7 @@ class Pins(CardRoom):
         *,
         old: Secret | None = None,
         signed_in_at: datetime | None = None,
+        owner: MemberId | None = None,
     ) -> Card:
         """Set a card's PIN: the first, or another in place of `old`; it also ends a lock.
 
@@ -62,7 +63,7 @@ class Pins(CardRoom):
         pin_rules.check_new_pin(new.pin, new.again)
         hint = pin_rules.check_hint(new.hint, new.pin)
         async with self._database.transaction() as conn:
-            card = await self.lock(conn, card_id)
+            card = await self.lock(conn, card_id, owner)
             check_holder(card, viewer)
             pin_rules.check_has_pin(card)
             proven = viewer is Viewer.RECIPIENT or self._is_fresh(signed_in_at)

@@ -12,7 +12,7 @@ from obverse.kit import events
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.events import Event
-from obverse.kit.ids import CardId, EventId, NewId, PartitionId, to_text
+from obverse.kit.ids import CardId, EventId, MemberId, NewId, PartitionId, to_text
 from obverse.vault.service import Vault
 
 
@@ -38,10 +38,13 @@ class CardRoom:
         self._bin = bin_
         self._partitions = [PartitionId(partition) for partition in range(partitions)]
 
-    async def lock(self, conn: Connection, card_id: CardId) -> Card:
-        """The card, held until the caller's commit. Raises `CardNotFound`."""
+    async def lock(self, conn: Connection, card_id: CardId, owner: MemberId | None = None) -> Card:
+        """The card, held until the caller's commit; with `owner`, only if it is this member's still.
+
+        Whoever waits here for a claim of the card's next holder finds it theirs. Raises `CardNotFound`.
+        """
         card = await repository.lock_one(conn, self._partitions, card_id)
-        if card is None:
+        if card is None or owner not in (None, card.member_id):
             raise CardNotFound
         return card
 

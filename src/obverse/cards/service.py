@@ -207,6 +207,7 @@ class Cards(HandingOver):
         *,
         name: str | None = None,
         tell_of_use: bool | None = None,
+        owner: MemberId | None = None,
     ) -> Card:
         """Give a card another name, or say whether its holder wants to hear of each use; None leaves it.
 
@@ -214,7 +215,7 @@ class Cards(HandingOver):
         """
         name = rules.card_name(name) if name is not None else None
         async with self._database.transaction() as conn:
-            card = await self.lock(conn, card_id)
+            card = await self.lock(conn, card_id, owner)
             rules.check_holder(card, viewer)
             card = replace(
                 card,
@@ -226,21 +227,29 @@ class Cards(HandingOver):
 
     # states ------------------------------------------------------------------------------------------------
 
-    async def suspend(self, card_id: CardId, viewer: Viewer = Viewer.MEMBER) -> Card:
+    async def suspend(
+        self, card_id: CardId, viewer: Viewer = Viewer.MEMBER, *, owner: MemberId | None = None
+    ) -> Card:
         """Decline everything until `resume`. Raises `CardNotFound`, `CardIsClosed`, `CardHandedOver`."""
-        return await self._set_state(card_id, CardState.SUSPENDED, viewer, "card.suspended")
+        return await self._set_state(card_id, CardState.SUSPENDED, viewer, owner, "card.suspended")
 
-    async def resume(self, card_id: CardId, viewer: Viewer = Viewer.MEMBER) -> Card:
+    async def resume(
+        self, card_id: CardId, viewer: Viewer = Viewer.MEMBER, *, owner: MemberId | None = None
+    ) -> Card:
         """Undo `suspend`. Raises `CardNotFound`, `CardIsClosed`, `CardHandedOver`."""
-        return await self._set_state(card_id, CardState.ACTIVE, viewer, "card.resumed")
+        return await self._set_state(card_id, CardState.ACTIVE, viewer, owner, "card.resumed")
 
-    async def close(self, card_id: CardId, viewer: Viewer = Viewer.MEMBER) -> Card:
+    async def close(
+        self, card_id: CardId, viewer: Viewer = Viewer.MEMBER, *, owner: MemberId | None = None
+    ) -> Card:
         """Decline everything for ever. Raises `CardNotFound`, `CardHandedOver`."""
-        return await self._set_state(card_id, CardState.CLOSED, viewer, "card.closed")
+        return await self._set_state(card_id, CardState.CLOSED, viewer, owner, "card.closed")
 
-    async def _set_state(self, card_id: CardId, wanted: CardState, viewer: Viewer, event: str) -> Card:
+    async def _set_state(
+        self, card_id: CardId, wanted: CardState, viewer: Viewer, owner: MemberId | None, event: str
+    ) -> Card:
         async with self._database.transaction() as conn:
-            card = await self.lock(conn, card_id)
+            card = await self.lock(conn, card_id, owner)
             if not rules.change_state(card, wanted, viewer):
                 return card
             card = replace(card, state=wanted)

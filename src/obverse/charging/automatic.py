@@ -155,6 +155,11 @@ class Automatic:
         )
         if card is None or current is None or not still:
             return False
+        if card.member_id != current.member_id:
+            # It was given away: nobody pays for what somebody else spends.
+            await repository.remove_automatic(conn, card.id)
+            await self._announce(conn, "automatic_charge.removed", current, now)
+            return False
         how = rules.payer_of(await sources.sources_of_member(conn, current.member_id), current.paid_by)
         key = f"automatic:{charge_id}"
         charge = Charge(

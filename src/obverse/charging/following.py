@@ -19,7 +19,7 @@ from obverse.kit.events import Event
 from obverse.kit.ids import ChargeId, EventId, NewId, PartitionId, SaleId, to_text
 from obverse.programmes import repository as programmes
 from obverse.sales import Sales, SubjectKind
-from obverse.wallet import Balances, Funding, LotKind
+from obverse.wallet import Balances, Funding
 
 _AT_ONCE: Final = 100
 
@@ -97,7 +97,7 @@ class Following:
             fundings.append(
                 Funding(
                     charge.source_id,
-                    LotKind.CHARGED,
+                    rules.lot_kind(charge, card),
                     charge.amount,
                     self._sales.payable_account_id,
                     ends,

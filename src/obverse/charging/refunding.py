@@ -79,7 +79,8 @@ class Refunding:
         self, conn: Connection, card: Card, wish: RefundWish, key: str, fingerprint: bytes
     ) -> BalanceRefund:
         locked = await card_rows.lock_one(conn, [card.partition_id], card.id)
-        if locked is None:
+        # Whose it was when they asked: somebody may have claimed it, or made it theirs, in between.
+        if locked is None or (locked.member_id, locked.held_by) != (card.member_id, card.held_by):
             raise CardNotFound
         # A twin of this request may have had the card's lock before us.
         earlier = await repository.find_refund_by_key(conn, key)
@@ -114,10 +115,13 @@ class Refunding:
         await self._announce(conn, refund)
         return refund
 
-    async def list(self, card_id: CardId, page: PageRequest) -> Page[BalanceRefund]:
-        """A card's refunds, newest first."""
+    async def list(
+        self, card_id: CardId, page: PageRequest, *, viewer: Viewer = Viewer.OPERATOR
+    ) -> Page[BalanceRefund]:
+        """A card's refunds, newest first. A holder does not see its giver's, which name an account."""
+        sees_all = viewer is Viewer.OPERATOR
         async with self._database.connection() as conn:
-            found = await repository.find_refund_page(conn, page, card_id)
+            found = await repository.find_refund_page(conn, page, card_id, sees_all=sees_all)
         return Page(await self._with_transfers(found.items), found.next_after)
 
     async def _find(self, key: str, fingerprint: bytes) -> BalanceRefund | None:

@@ -34,9 +34,21 @@ LOCK: Final = f"{LOAD} order by id for update"
 
 BY_KEY: Final = f"select {_CHARGE} from charges where request_key = $1"
 
+# Of a card that was given away its holder sees what they have paid in themselves, or somebody without a name;
+# what its giver paid by is none of their business (P12).
+_SEEN: Final = """
+($4 or m.member_id is null or exists (select from cards as k
+    where (k.partition_id, k.id) = (m.partition_id, m.card_id) and k.member_id = m.member_id))
+"""
+
 PAGE: Final = f"""
-select {_CHARGE} from charges
-where ($3::uuid is null or card_id = $3) and id < coalesce($1, {NEWEST}) order by id desc limit $2
+select {_CHARGE} from charges where id < coalesce($1, {NEWEST}) order by id desc limit $2
+"""
+
+# A statement of its own: one for both would get one plan for both, and read the whole table for one card.
+PAGE_OF_CARD: Final = f"""
+select {_CHARGE} from charges as m where card_id = $3 and id < coalesce($1, {NEWEST}) and {_SEEN}
+order by id desc limit $2
 """
 
 OPEN_MINOR: Final = """
@@ -115,7 +127,7 @@ insert into balance_refunds ({_REFUND}) values ($1, $2, $3, $4, $5, $6, $7, $8, 
 REFUND_BY_KEY: Final = f"select {_REFUND} from balance_refunds where request_key = $1"
 
 REFUND_PAGE: Final = f"""
-select {_REFUND} from balance_refunds where card_id = $3 and id < coalesce($1, {NEWEST})
+select {_REFUND} from balance_refunds as m where card_id = $3 and id < coalesce($1, {NEWEST}) and {_SEEN}
 order by id desc limit $2
 """
 
@@ -160,9 +172,14 @@ async def find_by_key(conn: Connection, request_key: str) -> Charge | None:
     return _charge(row) if row else None
 
 
-async def find_page(conn: Connection, page: PageRequest, card_id: CardId | None) -> Page[Charge]:
+async def find_page(
+    conn: Connection, page: PageRequest, card_id: CardId | None, *, sees_all: bool
+) -> Page[Charge]:
     """Charges, newest first; with `card_id`, that card's."""
-    rows = await conn.fetch(PAGE, page.after, page.limit + 1, card_id)
+    if card_id is None:
+        rows = await conn.fetch(PAGE, page.after, page.limit + 1)
+    else:
+        rows = await conn.fetch(PAGE_OF_CARD, page.after, page.limit + 1, card_id, sees_all)
     return cut([_charge(row) for row in rows], page, lambda charge: charge.id)
 
 
@@ -291,9 +308,11 @@ async def find_refund_by_key(conn: Connection, request_key: str) -> BalanceRefun
     return _refund(row) if row else None
 
 
-async def find_refund_page(conn: Connection, page: PageRequest, card_id: CardId) -> Page[BalanceRefund]:
+async def find_refund_page(
+    conn: Connection, page: PageRequest, card_id: CardId, *, sees_all: bool
+) -> Page[BalanceRefund]:
     """A card's refunds, newest first."""
-    rows = await conn.fetch(REFUND_PAGE, page.after, page.limit + 1, card_id)
+    rows = await conn.fetch(REFUND_PAGE, page.after, page.limit + 1, card_id, sees_all)
     return cut([_refund(row) for row in rows], page, lambda refund: refund.id)
 
 

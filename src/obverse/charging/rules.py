@@ -22,7 +22,15 @@ from obverse.kit.ids import SourceId
 from obverse.kit.money import AMOUNT_MINOR_MAX
 from obverse.programmes import Programme, ProgrammeState
 from obverse.sales import How, Means, Sale, SaleState
-from obverse.wallet import REFUNDABLE_LOTS, LotBalance, Source, SourceKind, SourceNotActive, SourceState
+from obverse.wallet import (
+    REFUNDABLE_LOTS,
+    LotBalance,
+    LotKind,
+    Source,
+    SourceKind,
+    SourceNotActive,
+    SourceState,
+)
 
 AUTOMATIC_A_DAY_MAX: Final = 3
 """A card that runs short more often in a day is in somebody else's hands."""
@@ -91,6 +99,12 @@ def misfit(charge: Charge, card: Card, programme: Programme, held_minor: int, no
     except ObverseError as refused:
         return refused.code
     return None
+
+
+def lot_kind(charge: Charge, card: Card) -> LotKind:
+    """What a charge is to the card's holder: a gift, where its giver's money comes after the claim."""
+    own = charge.member_id is None or charge.member_id == card.member_id
+    return LotKind.CHARGED if own else LotKind.GIVEN
 
 
 def ends_at(card: Card, programme: Programme, calendar: Calendar, now: datetime) -> datetime:

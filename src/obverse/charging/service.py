@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from obverse.cards import Card, CardNotFound
+from obverse.cards import Card, CardNotFound, Viewer
 from obverse.cards import repository as card_rows
 from obverse.charging import repository, rules
 from obverse.charging.errors import ChargeNotFound, TooManyCardsTyped
@@ -79,6 +79,9 @@ class Charging(Following):
             balance = rules.balance_of(card)
             if wish.how.card is not None:
                 await self._count_typed(card)
+                # No card company is asked about a charge that cannot be; what counts is decided below.
+                async with self._database.transaction() as conn:
+                    await self._check(conn, card, wish.amount_minor)
             await self._sales.check(wish.how)
             charge = Charge(
                 id=ChargeId(self._new_id()),
@@ -120,10 +123,7 @@ class Charging(Following):
         # A twin of this request may have had the card's lock before us, and counts towards the ceiling.
         if await repository.find_by_key(conn, charge.request_key) is not None:
             return None
-        programme = await _programme_of(conn, card)
-        rules.check_card(card, programme, self._clock.now())
-        rules.check_amount(charge.amount.amount_minor, programme)
-        await self._check_ceiling(conn, card, programme, charge.amount.amount_minor)
+        await self._check(conn, card, charge.amount.amount_minor)
         if not await repository.insert(conn, charge):
             return None
         return await self._sales.open(
@@ -230,10 +230,13 @@ class Charging(Following):
             (charged,) = await self._with_sales(conn, [charge])
         return charged
 
-    async def list(self, page: PageRequest, card_id: CardId | None = None) -> Page[Charged]:
-        """Charges, newest first; with `card_id`, that card's."""
+    async def list(
+        self, page: PageRequest, card_id: CardId | None = None, *, viewer: Viewer = Viewer.OPERATOR
+    ) -> Page[Charged]:
+        """Charges, newest first; with `card_id`, that card's. A holder does not see those of its giver."""
+        sees_all = viewer is Viewer.OPERATOR
         async with self._database.connection() as conn:
-            found = await repository.find_page(conn, page, card_id)
+            found = await repository.find_page(conn, page, card_id, sees_all=sees_all)
             return Page(await self._with_sales(conn, found.items), found.next_after)
 
     async def _with_sales(self, conn: Connection, charges: Sequence[Charge]) -> Sequence[Charged]:
@@ -253,6 +256,13 @@ class Charging(Following):
         paid_by = (typed.number.reveal(), typed.exp_month, typed.exp_year) if typed is not None else None
         told = (card.id, wish.amount_minor, how.means, how.source_id, paid_by)
         return self._vault.token_hash(Secret(msgspec.json.encode(told).decode()))
+
+    async def _check(self, conn: Connection, card: Card, amount_minor: int) -> None:
+        """Whether the card can be charged with so much now. Raises as `charge`."""
+        programme = await _programme_of(conn, card)
+        rules.check_card(card, programme, self._clock.now())
+        rules.check_amount(amount_minor, programme)
+        await self._check_ceiling(conn, card, programme, amount_minor)
 
     async def _check_ceiling(
         self, conn: Connection, card: Card, programme: Programme, amount_minor: int

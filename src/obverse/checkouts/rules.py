@@ -73,11 +73,16 @@ def same_again(newest: Checkout, new: Checkout) -> bool:
     return alike and newest.state in _ANSWERS and new.created_at < newest.expires_at
 
 
+def is_forgotten(checkout: Checkout, now: datetime) -> bool:
+    """Whether nobody has noted in all its time what came of a request that has matched."""
+    return checkout.state is CheckoutState.MATCHED and checkout.expires_at <= now
+
+
 def make_way(newest: Checkout, new: Checkout) -> Checkout:
     """What becomes of the newest checkout when its member leaves another order. Raises `CheckoutExists`."""
     if newest.state is CheckoutState.KEPT and newest.member_id == new.member_id:
         return replace(newest, state=CheckoutState.WITHDRAWN)
-    if newest.state is CheckoutState.MATCHED and newest.expires_at <= new.created_at:
+    if is_forgotten(newest, new.created_at):
         return replace(newest, state=CheckoutState.VOID)  # whoever asked for it has never come back
     if newest.state in (CheckoutState.KEPT, CheckoutState.MATCHED):
         raise CheckoutExists

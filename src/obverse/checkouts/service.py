@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from obverse.authorization import Authorization, AuthorizationRequest, Engine, Entry
+from obverse.authorization import repository as payments
 from obverse.cards import CardHandedOver, Cards
 from obverse.checkouts import repository, rules
 from obverse.checkouts.errors import CheckoutExists, CheckoutNotFound, CheckoutVoid
@@ -72,12 +73,24 @@ class Checkouts:
         newest = await self._lock_newest(conn, new.merchant_id, new.order.reference)
         if newest is not None and rules.same_again(newest, new):
             return newest
+        if newest is not None and rules.is_forgotten(newest, new.created_at):
+            newest = await self._as_decided(conn, newest)
         if newest is not None:
             await repository.save(conn, rules.make_way(newest, new))
         if not await repository.insert(conn, new):
             return None
         await self._tell(conn, "kept", new)
         return new
+
+    async def _as_decided(self, conn: Connection, forgotten: Checkout) -> Checkout:
+        """A matched checkout whose process died before it noted what the engine has said: what is paid is no
+        void order's, also for a mall that asks again only now."""
+        card = await self._cards.lock(conn, forgotten.card_id)
+        found = await payments.find_by_key(conn, card.partition_id, [_request_key(forgotten)])
+        if not found:
+            return forgotten
+        state, payment_id = rules.conclude(found[0])
+        return replace(forgotten, state=state, authorization_id=payment_id)
 
     async def of_session(self, token: Secret) -> Checkout:
         """The checkout whose wallet program holds this token. Raises `CheckoutNotFound`."""
@@ -130,12 +143,14 @@ class Checkouts:
 
     async def _authorize(self, checkout: Checkout, merchant: Merchant, capture: bool) -> Authorization:
         card = await self._cards.get(checkout.card_id)
+        if card.member_id != checkout.member_id:
+            raise CheckoutVoid  # another member has claimed it: what it pays is for that one to say
         try:
             face = self._cards.reveal(card)
         except CardHandedOver:
             raise CheckoutVoid from None
         request = AuthorizationRequest(
-            request_key=f"checkout:{checkout.id}",
+            request_key=_request_key(checkout),
             number=face.number,
             expiry=face.expiry,
             cvv=face.cvv,
@@ -195,6 +210,10 @@ class Checkouts:
         await events.append(
             conn, [Event(EventId(self._new_id()), f"checkout.{verb}", checkout.id, told, now)]
         )
+
+
+def _request_key(checkout: Checkout) -> str:
+    return f"checkout:{checkout.id}"
 
 
 def _news(checkout: Checkout) -> str:

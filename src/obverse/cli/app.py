@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from obverse.cli import bank, claims, keys, ledger
+from obverse.cli import bank, claims, keys, ledger, orders
 from obverse.cli.running import run, run_quietly
 from obverse.kit.errors import ObverseError
 
@@ -17,6 +17,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
 app.add_typer(claims.app, name="claims")
 app.add_typer(bank.app, name="bank")
+app.add_typer(orders.app, name="orders")
 
 
 @app.callback()
@@ -47,11 +48,15 @@ def demo(
 
 
 @app.command()
-def journeys() -> None:
+def journeys(
+    codes: Annotated[
+        list[str] | None, typer.Argument(help="OT-J1 WA-J2 ...; else all of them.", show_default=False)
+    ] = None,
+) -> None:
     """Walk the journeys and exit, with a code other than 0 if a step fails."""
     from obverse.cli.demo import journeys
 
-    run_quietly(journeys)
+    run_quietly(lambda settings: journeys(settings, codes or ()))
 
 
 @app.command()

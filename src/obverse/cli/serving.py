@@ -41,12 +41,13 @@ def _refuse_a_strangers_ports(settings: Settings) -> None:
     for host, port in (
         (settings.rest_host, settings.rest_port),
         (settings.acquirer_host, settings.acquirer_port),
+        (settings.diameter_host, settings.diameter_port or 0),
     ):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             socket.create_server((host, port), family=family).close()
         except OSError as error:
             raise CannotStart(
-                f"{host}:{port} is taken. Stop what uses that port, or set OBVERSE_REST_PORT and "
-                "OBVERSE_ACQUIRER_PORT."
+                f"{host}:{port} is taken. Stop what uses that port, or set OBVERSE_REST_PORT, "
+                "OBVERSE_ACQUIRER_PORT and OBVERSE_DIAMETER_PORT."
             ) from error

@@ -163,7 +163,7 @@ class Settings(BaseSettings):
         description="Lets webhooks go to any address and over plain http, to try things; never when live.",
     )
     pin_key: SecretText | None = Field(
-        None, description="Triple DES key under which terminals encipher PINs (format 0): 32 or 48 hex digits."
+        None, description="Triple DES key by which terminals encipher PINs (format 0): 32 or 48 hex digits."
     )
     pin_key_aes: SecretText | None = Field(
         None, description="AES key for the same (format 4): 32, 48 or 64 hex digits."

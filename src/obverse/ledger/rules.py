@@ -1,6 +1,6 @@
 """What a transfer does to two accounts, and when it is refused. Pure: no database in sight."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid5
@@ -105,14 +105,15 @@ class Books:
     collected in `journal` in the order in which they were entered, ready to be stored in one go.
     """
 
-    __slots__ = ("_available", "journal")
+    __slots__ = ("_available", "_held", "journal")
 
-    def __init__(self, accounts: Iterable[Account]) -> None:
+    def __init__(self, accounts: Collection[Account]) -> None:
         self._available = {
             account.id: available
             for account in accounts
             if (available := account.available_minor) is not None
         }
+        self._held = {a.id: a.debits_pending_minor for a in accounts if a.floor_minor is not None}
         self.journal: list[Transfer] = []
 
     def open(self, account_id: AccountId) -> None:
@@ -123,6 +124,10 @@ class Books:
         """What this account may still be debited; None means without limit."""
         return self._available.get(account_id)
 
+    def held_minor(self, account_id: AccountId) -> int:
+        """What is reserved of this account, and comes back if it is released; 0 for one without a floor."""
+        return self._held.get(account_id, 0)
+
     def enter(self, transfer: Transfer) -> None:
         """Put a transfer into the journal. Asserts what the caller must have decided before."""
         pending, posted = EFFECTS[transfer.kind]
@@ -132,6 +137,9 @@ class Books:
             # The floor only stops what takes money out: a lowered credit limit must not block a void.
             assert left >= 0 or pending + posted <= 0, "the caller debited more than was available"
             self._available[transfer.debit_account_id] = left
+            self._held[transfer.debit_account_id] = self.held_minor(transfer.debit_account_id) + (
+                pending * amount
+            )
         if transfer.credit_account_id in self._available:
             self._available[transfer.credit_account_id] += posted * amount
         self.journal.append(transfer)

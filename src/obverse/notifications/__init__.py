@@ -1,4 +1,4 @@
-"""Notifications: what is told to the outside: webhooks here, `statements` and `notices` in rooms of their own.
+"""Notifications: what is told to the outside: webhooks; `statements` and `notices` are rooms of their own.
 
 Merchants and operators register endpoints; every event that commits is delivered to each endpoint that wants
 it at least once, under one id, signed as Standard Webhooks has it; what a merchant is told of an event is

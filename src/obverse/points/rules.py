@@ -65,6 +65,7 @@ def taken_back(earned_points: int, captured_minor: int, returned_minor: int, bef
     """What is to be taken back now that so much of what was captured went back, less what was `before`.
 
     The share is rounded to whole points in the holder's favour, and all of it goes when everything went back.
+    What was taken back stays so, also where a later capture that has earned less makes the share smaller.
 
     >>> [taken_back(100, 30_000, 10_000, 0), taken_back(100, 30_000, 20_000, 33)]
     [33, 33]
@@ -73,7 +74,7 @@ def taken_back(earned_points: int, captured_minor: int, returned_minor: int, bef
     """
     if captured_minor == 0:
         return 0
-    return earned_points * min(returned_minor, captured_minor) // captured_minor - before
+    return max(0, earned_points * min(returned_minor, captured_minor) // captured_minor - before)
 
 
 def movements(

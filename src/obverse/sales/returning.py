@@ -1,5 +1,6 @@
 """Giving back what was paid: to the card it came from, or to the bank account (P16)."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -121,8 +122,12 @@ class Returning:
         async with self._database.connection() as conn:
             asked = await repository.find_refunds_asked(conn, _AT_ONCE)
             sales = await repository.load(conn, {refund.sale_id for refund in asked})
-        for each in asked:
-            await self._refund(sales[each.sale_id], each)
+        answers = await asyncio.gather(
+            *[self._refund(sales[each.sale_id], each) for each in asked], return_exceptions=True
+        )
+        for trouble in answers:
+            if isinstance(trouble, BaseException):
+                raise trouble  # once all the others have had their turn
         return len(asked)
 
     async def _refund(self, sale: Sale, refund: SaleRefund) -> None:

@@ -85,7 +85,8 @@ class Balances:
         not there: then nothing is moved, and the caller's transaction has to end.
         """
         now = self._clock.now()
-        lots = [rules.lot_for(partition_id, funding) for funding in fundings]
+        known = await lot_rows.given(conn, {funding.source_id for funding in fundings})
+        lots = [rules.lot_for(partition_id, funding, known) for funding in fundings]
         await lot_rows.open_lots(conn, partition_id, lots, now)
         transfers = [
             self._transfer(f.from_account_id, lot.account_id, f.amount, f.subject_id, now)
@@ -176,8 +177,10 @@ class Balances:
     async def _expire_some(self, partition_id: PartitionId) -> int:
         now = self._clock.now()
         async with self._database.transaction() as conn:
-            lots = await lot_rows.find_expired(conn, partition_id, now, _AT_ONCE)
-            accounts = await ledger.lock_accounts(conn, partition_id, sorted(lot.account_id for lot in lots))
+            found = await lot_rows.find_expired(conn, partition_id, now, _AT_ONCE)
+            ids = sorted(lot.account_id for lot in found)
+            accounts = await ledger.lock_accounts(conn, partition_id, ids)
+            lots = await lot_rows.still_expired(conn, partition_id, ids, now)
             left = {account.id: account.available_minor or 0 for account in accounts}
             full = [lot for lot in lots if left[lot.account_id] > 0]
             transfers = [
@@ -193,7 +196,7 @@ class Balances:
             await _enter_all(conn, partition_id, full, transfers)
             await lot_rows.close(conn, partition_id, [lot.account_id for lot in lots], now)
             await self._announce(conn, "balance.expired", full, left, now)
-        return len(lots)
+        return len(found)
 
     async def _lock(
         self, conn: Connection, partition_id: PartitionId, source_ids: Sequence[SourceId]

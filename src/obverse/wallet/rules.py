@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
+from itertools import count
 from typing import Final
 from uuid import uuid5
 
@@ -100,6 +101,9 @@ def funding_for(sources: Iterable[Source], wanted: Sequence[SourceId] | None) ->
         raise SourceNotActive
     if any(source.kind is SourceKind.BANK_ACCOUNT for source in chosen):
         raise InvalidRequest("A bank account charges cards; it does not pay by itself.", "funding")
+    if any(source.kind is SourceKind.STORED_BALANCE for source in chosen):
+        # By another number it could be spent where its programme does not allow, or after it was given away.
+        raise InvalidRequest("A card's own balance is spent with that card.", "funding")
     if len({source.currency for source in chosen}) > 1:
         raise InvalidRequest("All funding sources of a card must have the same currency.", "funding")
     return chosen
@@ -119,11 +123,17 @@ def fingerprint(member_id: MemberId, wish: CardWish, count: int) -> bytes:
     return sha256(msgspec.json.encode((member_id, wish, count), order="deterministic")).digest()
 
 
-def lot_for(partition_id: PartitionId, funding: Funding) -> Lot:
-    """The lot that this money goes into: one for each kind and date, so that its id can be derived."""
+def lot_for(partition_id: PartitionId, funding: Funding, known: Iterable[Lot] = ()) -> Lot:
+    """The lot that this money goes into: one for each kind and date, so that its id can be derived.
+
+    `known` are lots that the balance has. One that was given away with its card is of another kind since:
+    what the next holder pays in stays theirs, in a lot of its own.
+    """
+    taken = {lot.account_id for lot in known if lot.kind is not funding.kind}
     name = f"{funding.kind}:{funding.expires_at.isoformat()}"
+    ids = (uuid5(funding.source_id, name if turn == 0 else f"{name}:{turn}") for turn in count())
     return Lot(
-        account_id=AccountId(uuid5(funding.source_id, name)),
+        account_id=next(AccountId(id_) for id_ in ids if id_ not in taken),
         partition_id=partition_id,
         source_id=funding.source_id,
         kind=funding.kind,

@@ -124,7 +124,7 @@ async def test_pp8_prepaid_does_not_buy_prepaid(rest: RestHouse) -> None:
         headers=member.headers,
     )
 
-    assert (refused.status_code, refused.json()["param"]) == (400, "card_number")
+    assert (refused.status_code, refused.json()["param"]) == (400, "card.card_number")
     assert face.number.reveal() not in refused.text
 
 

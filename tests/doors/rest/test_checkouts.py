@@ -247,6 +247,19 @@ async def test_a_card_that_was_given_away_cannot_check_out(mall: Mall) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "card_handed_over")
 
 
+async def test_what_another_member_has_claimed_since_pays_for_nothing_of_the_givers(mall: Mall) -> None:
+    reference, cards = mall.reference(), mall.rest.house.cards
+    _, taker = await a_wallet_member(mall.rest)
+    assert (await mall.keep(reference)).status_code == 201
+    _, token = await cards.hand_over(mall.card.id)
+    await cards.claim(token, member_id=taker.id)
+
+    refused = await mall.ask(reference)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "checkout_void")
+    assert await mall.left() == 50_000
+
+
 async def test_a_customer_comes_back_and_a_lost_answer_is_still_that_of_its_own_order(mall: Mall) -> None:
     reference = mall.reference()
     await mall.keep(reference)
@@ -317,6 +330,31 @@ async def test_what_is_no_order_is_refused(mall: Mall, changes: dict[str, Any], 
     refused = await mall.keep(**{"reference": mall.reference()} | changes)
     assert refused.status_code == 400
     assert refused.json()["param"].startswith(param)
+
+
+async def test_p06_what_was_paid_is_not_void_because_its_answer_was_lost_for_long(
+    mall: Mall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, key = mall.reference(), "asked once more after the next order"
+    kept = (await mall.keep(reference)).json()
+    decide = mall.rest.engine.authorize
+
+    async def decide_and_die(asked: AuthorizationRequest) -> Authorization:
+        await decide(asked)
+        raise Unavailable
+
+    monkeypatch.setattr(mall.rest.engine, "authorize", decide_and_die)
+    assert (await mall.ask(reference, key=key)).status_code == 503
+    monkeypatch.undo()
+    clock = mall.rest.house.clock
+    clock.move_to(clock.offset + rules.LIFETIME + timedelta(seconds=1))
+    cheaper = {"total": 12_000, "items": [ITEMS[1]]}
+    assert (await mall.keep(reference, **cheaper)).status_code == 201
+
+    assert (await mall.follow(kept["session"])).json()["state"] == "paid"
+    assert (await mall.ask(reference, key=key)).json()["status"] == "approved"
+    assert await mall.left() == 29_000
+    assert (await mall.ask(reference, **cheaper)).json()["amount"] == 12_000
 
 
 async def test_after_a_quarter_of_an_hour_the_kept_order_has_expired(mall: Mall) -> None:

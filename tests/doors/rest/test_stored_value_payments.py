@@ -14,7 +14,7 @@ from tests.factories.stored_value import a_prepaid_card, available
 
 from obverse.access import MERCHANT_SCOPES
 from obverse.cards import CardState
-from obverse.kit.ids import CardBatchId, to_text
+from obverse.kit.ids import CardBatchId, from_text, to_text
 from obverse.merchants import Terms
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -53,6 +53,29 @@ async def test_a_number_and_its_pin_pay_without_anything_else(rest: RestHouse, s
     assert await available(rest.house, card) == 30_000
     without = await ask(rest, "payments", shop, card_number=number, amount=1)
     assert (without.status_code, without.json()["param"]) == (400, "exp_month")
+
+
+async def test_p12_who_claims_a_card_does_not_see_where_its_giver_has_tried_to_pay(
+    rest: RestHouse, shop: dict[str, str]
+) -> None:
+    giver, taker = await rest.member(), await rest.member()
+    house = rest.house
+    member = await house.members.get(from_text("mem", giver.id))
+    card, face, _ = await a_prepaid_card(house, member=member, pin="4829")
+    tried = await ask(rest, "payments", shop, card_number=face.number.reveal(), pin="4829", amount=99_000)
+    assert tried.json()["status"] == "declined"
+    _, token = await house.cards.hand_over(card.id)
+    claimed, _ = await house.cards.claim(token, member_id=from_text("mem", taker.id))
+    face = house.cards.reveal(claimed)
+    paid = await ask(
+        rest, "payments", shop, card_number=face.number.reveal(), exp_month=int(face.expiry[2:]),
+        exp_year=2000 + int(face.expiry[:2]), cvv=face.cvv.reveal(), amount=1_000,
+    )  # fmt: skip
+
+    path = f"/v1/payments?card={to_text('card', card.id)}"
+    listed = (await rest.client.get(path, headers=taker.headers)).json()
+    assert [payment["id"] for payment in listed["data"]] == [paid.json()["id"]]
+    assert len((await rest.client.get(path, headers=rest.operator)).json()["data"]) == 2
 
 
 async def test_wrong_pins_lock_and_the_right_one_is_too_late(rest: RestHouse, shop: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Cards with balances of their own, over a real database: lots, PINs, loads, expiry; many at once."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from tests.factories.engine import EngineWorld, an_engine
 from tests.factories.ledger import P0
 from tests.factories.programmes import a_programme
-from tests.factories.stored_value import a_prepaid_card, available, fund
+from tests.factories.stored_value import a_calendar, a_prepaid_card, available, fund
 
 from obverse.authorization import AuthorizationRequest, Entry, Status
 from obverse.authorization.errors import LoadSpent
@@ -20,6 +21,7 @@ from obverse.kit.ids import CardBatchId
 from obverse.kit.money import KRW, Money
 from obverse.kit.secret import Secret
 from obverse.ledger import AccountKind, Ledger
+from obverse.ledger import repository as ledger
 from obverse.wallet import LotKind
 
 TAKES_ALL = frozenset({"one_time", "prepaid", "gift"})
@@ -170,6 +172,59 @@ async def test_what_is_not_spent_in_time_is_income_and_what_comes_back_later_liv
     lines = {line.kind: line for line in await Ledger(house.database).trial_balance()}
     assert lines[AccountKind.EXPIRED_VALUE].credits_posted_minor == 2_000
     assert await available(house, card) == 3_000
+
+
+async def test_what_comes_back_while_its_lot_is_being_expired_is_not_taken_with_it(
+    world: EngineWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = world.house
+    card, face, _ = await a_prepaid_card(house, balance_minor=0)
+    await fund(house, card, 5_000, expires_at=house.clock.now() + timedelta(days=1))
+    payment = await world.engine.authorize(world.request(face, 5_000, capture=True))
+    house.clock.move_to(house.clock.offset + timedelta(days=2))
+    lock_accounts = ledger.lock_accounts
+
+    async def after_a_refund(*given: Any) -> Any:
+        """The lot was found; its account is not held yet."""
+        monkeypatch.undo()
+        await world.engine.refund(payment.id)
+        return await lock_accounts(*given)
+
+    monkeypatch.setattr(ledger, "lock_accounts", after_a_refund)
+    await house.balances.expire()
+
+    spent = await world.engine.authorize(world.request(face, 5_000, capture=True))
+    assert spent.status is Status.APPROVED
+
+
+async def test_what_comes_into_a_lot_that_was_over_long_ago_is_over_too(world: EngineWorld) -> None:
+    house = world.house
+    card, _, _ = await a_prepaid_card(house, balance_minor=0)
+    ended = house.clock.now()
+    for _ in range(2):
+        await fund(house, card, 5_000, kind=LotKind.EARNED, expires_at=ended)
+        await house.balances.expire()
+    assert await available(house, card) == 0
+
+
+async def test_pp13_what_a_recipient_pays_in_is_theirs_beside_what_they_were_given(
+    world: EngineWorld,
+) -> None:
+    house = world.house
+    programme = await a_programme(house)
+    card, face, _ = await a_prepaid_card(house, balance_minor=0, programme=programme)
+    ends = a_calendar().months_on(house.clock.now(), programme.validity_months)
+    given = 0
+    for amount in (20_000, 30_000, 40_000):
+        await fund(house, card, amount, expires_at=ends)
+        await world.engine.authorize(a_load(world, face, 10_000))
+        charged = Counter[LotKind]()
+        for balance in await house.stand_ins.balance(card):
+            charged[balance.lot.kind] += balance.available_minor
+        assert (charged[LotKind.CHARGED], charged[LotKind.GIVEN]) == (amount + 10_000, given)
+        async with house.database.transaction() as conn:
+            await house.balances.hand_on(conn, card, as_gift=True)
+        given += amount + 10_000
 
 
 async def test_a_balance_of_two_lots_is_emptied_from_its_end_and_what_is_held_stays(

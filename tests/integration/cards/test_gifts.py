@@ -1,6 +1,7 @@
 """Cards with money on them change hands: PP-3, PP-11, OT-8."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
 from tests.factories.plastic import a_plastic_wish
@@ -12,6 +13,7 @@ from obverse.cards import (
     Card,
     CardHandedOver,
     CardKind,
+    CardNotFound,
     CardNotGiveable,
     CardState,
     ClaimLinkExists,
@@ -27,7 +29,7 @@ from obverse.kit.ids import CardBatchId, MemberId
 from obverse.kit.paging import PageRequest
 from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
-from obverse.wallet import REFUNDABLE_LOTS, CardWish
+from obverse.wallet import REFUNDABLE_LOTS, CardWish, SourceState
 from obverse.wallet import repository as wallet
 
 PIN = NewPin(Secret("4821"), Secret("4821"))
@@ -116,6 +118,40 @@ async def test_a_claimed_card_is_neither_given_nor_taken_back_by_who_gave_it(hou
             await attempt(gift.id)
     with pytest.raises(ClaimLinkInvalid):
         await house.cards.claim(token)
+
+
+async def test_ot13_a_balance_follows_the_standing_of_whoever_has_it(house: House) -> None:
+    giver, _ = await a_member_with_credit_line(house)
+    card, _, _ = await a_prepaid_card(house, member=giver)
+    token = await link_of(house, card)
+    await house.wallet.suspend(giver.id)
+    claimed, holder_token = await house.cards.claim(token)
+    async with house.database.connection() as conn:
+        (balance,) = (await wallet.load_sources(conn, claimed.funding)).values()
+    assert balance.state is SourceState.ACTIVE
+
+    assert holder_token is not None
+    await house.cards.adopt(holder_token, giver.id)
+    async with house.database.connection() as conn:
+        (balance,) = (await wallet.load_sources(conn, claimed.funding)).values()
+    assert balance.state is SourceState.SUSPENDED
+
+
+async def test_a_giver_who_waits_for_the_card_while_a_member_claims_it_has_lost_it(house: House) -> None:
+    giver, _ = await a_member_with_credit_line(house)
+    taker, _ = await a_member_with_credit_line(house)
+    card, _, _ = await a_prepaid_card(house, member=giver)
+    await house.cards.claim(await link_of(house, card), member_id=taker.id)
+    attempts: list[Awaitable[object]] = [
+        house.cards.hand_over(card.id, owner=giver.id),
+        house.cards.withdraw(card.id, owner=giver.id),
+        house.cards.close(card.id, owner=giver.id),
+        house.cards.change(card.id, name="Mine", owner=giver.id),
+        house.pins.set(card.id, PIN, signed_in_at=house.clock.now(), owner=giver.id),
+    ]
+    for attempt in attempts:
+        with pytest.raises(CardNotFound):
+            await attempt
 
 
 async def test_a_weak_pin_leaves_the_link_as_it_was(house: House) -> None:

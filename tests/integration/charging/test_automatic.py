@@ -14,8 +14,9 @@ from tests.factories.wallet import (
 )
 
 from obverse.authorization.ports import LegAnswer, LegOutcome
-from obverse.cards import Card, CardFace
+from obverse.cards import Card, CardFace, Viewer
 from obverse.charging import (
+    AutomaticChargeNotFound,
     AutomaticState,
     BalanceCeiling,
     CardNotChargeable,
@@ -171,6 +172,20 @@ async def test_only_what_can_pay_charges_and_only_cards_with_a_balance(shop: Sho
     one_time = (await shop.house.wallet.issue_card(member.id, CardWish())).card
     with pytest.raises(CardNotChargeable):
         await shop.rooms.automatic.set(one_time, member.id, WHEN_SHORT)
+
+
+async def test_nobody_pays_for_a_card_that_they_have_given_away(shop: Shop) -> None:
+    card, _, _ = await a_card_that_charges_itself(shop)
+    _, token = await shop.house.cards.hand_over(card.id)
+    claimed, _ = await shop.house.cards.claim(token)
+    await spend(shop, shop.house.cards.reveal(claimed, Viewer.RECIPIENT), 15_000)
+
+    assert await shop.rooms.automatic.charge_short() == 0
+
+    assert (await shop.left(card), shop.world.card_company.asked) == (5_000, [])
+    assert await shop.news("automatic_charge.%") == ["automatic_charge.set", "automatic_charge.removed"]
+    with pytest.raises(AutomaticChargeNotFound):
+        await shop.rooms.automatic.get(card.id)
 
 
 async def test_one_that_was_taken_away_charges_nothing(shop: Shop) -> None:

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 from tests.factories.programmes import a_programme
-from tests.factories.sales import Shop
+from tests.factories.sales import TRANSFER, Shop
 from tests.factories.stored_value import a_prepaid_card, fund
+from tests.factories.wallet import a_member_with_credit_line, a_member_with_linked_card, card_details
 
-from obverse.cards import Card, CardHandedOver, CardKind, CardState, Viewer
+from obverse.cards import Card, CardHandedOver, CardKind, CardNotFound, CardState, Viewer
 from obverse.charging import (
     BalanceNotRefundable,
     BalanceRefund,
@@ -18,6 +19,7 @@ from obverse.charging import (
 from obverse.kit.errors import InvalidRequest, KeyReused
 from obverse.kit.paging import PageRequest
 from obverse.kit.secret import Secret
+from obverse.sales import How, Means
 from obverse.treasury import BankAccount, TransferState
 from obverse.wallet import LotKind
 
@@ -96,6 +98,51 @@ async def test_an_account_that_cannot_be_one_is_refused(shop: Shop) -> None:
 
     with pytest.raises(InvalidRequest):
         await refund(shop, card, to=BankAccount("4", Secret("1"), ""))
+
+
+async def test_p12_a_holder_learns_neither_whence_nor_whereto_its_giver_has_paid(shop: Shop) -> None:
+    giver, linked = await a_member_with_linked_card(shop.house)
+    card, _, _ = await a_prepaid_card(shop.house, member=giver)
+    await shop.rooms.refunding.refund(card, RefundWish(HOME), key="giver")
+    await shop.charge(card, How(Means.CARD, linked.id), 20_000, member=giver)
+    _, token = await shop.house.cards.hand_over(card.id)
+    claimed, _ = await shop.house.cards.claim(token)
+    await shop.charge(claimed, How(Means.CARD, card=card_details()))
+
+    page, charging, refunding = PageRequest(), shop.rooms.charging, shop.rooms.refunding
+    seen = (await charging.list(page, card.id, viewer=Viewer.RECIPIENT)).items
+    assert [charged.charge.amount.amount_minor for charged in seen] == [10_000]
+    assert (await refunding.list(card.id, page, viewer=Viewer.RECIPIENT)).items == []
+    assert len((await charging.list(page, card.id)).items) == 2
+    assert len((await refunding.list(card.id, page)).items) == 1
+
+
+async def test_pp13_what_its_giver_has_paid_and_comes_after_the_claim_is_given_too(shop: Shop) -> None:
+    giver, _ = await a_member_with_credit_line(shop.house)
+    card, _, _ = await a_prepaid_card(shop.house, member=giver, balance_minor=0)
+    charged = await shop.charge(card, TRANSFER, 20_000, member=giver)
+    _, token = await shop.house.cards.hand_over(card.id)
+    claimed, _ = await shop.house.cards.claim(token)
+    assert charged.sale is not None
+
+    await shop.come_in(20_000, charged.sale.reference or "")
+
+    assert await shop.lots(card) == {"given": 20_000}
+    with pytest.raises(GiftNotRefundable):
+        await refund(shop, claimed)
+
+
+async def test_p12_a_refund_that_waits_for_the_card_of_another_by_then_refunds_nothing(shop: Shop) -> None:
+    member, _ = await a_member_with_credit_line(shop.house)
+    card, _, _ = await a_prepaid_card(shop.house)
+    async with shop.house.database.transaction() as conn:
+        _, token = await shop.house.cards.hold(conn, await shop.house.cards.lock(conn, card.id))
+    held = await shop.house.cards.get(card.id)
+    await shop.house.cards.adopt(token, member.id)
+
+    with pytest.raises(CardNotFound):
+        await refund(shop, held)
+    assert await shop.left(card) == 50_000
 
 
 async def test_p12_whoever_gave_a_card_away_does_not_refund_it(shop: Shop) -> None:

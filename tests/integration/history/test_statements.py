@@ -16,7 +16,9 @@ from tests.factories.wallet import a_wallet_member
 
 from obverse.cards import CardFace, Viewer
 from obverse.history import EntryKind, Filter
+from obverse.kit.money import KRW
 from obverse.kit.paging import PageRequest
+from obverse.ledger import Ledger
 from obverse.letters import Language
 from obverse.members import Member, ProfileChange, Statements
 from obverse.notifications.statements import Statements as DailyStatements
@@ -105,6 +107,7 @@ async def test_points_which_lie_on_no_card_are_told_too(world: EngineWorld) -> N
     house = world.house
     statements = await fresh(world, local(SEOUL, "2027-03-02 09:00"), SEOUL)
     member, face = await a_shopper(world)
+    await Ledger(house.database).open_house([member.partition_id], KRW)
     rule = RuleTerms(basis_points=100, validity_months=12)
     await points_room(house).set_rule(rule, actor="key_test", reason="spring")
     await pay(world, face, 12_000)

@@ -1,5 +1,6 @@
 """The VAN between a mall and a provider that may be away; the till's pad; the mall's wallet button."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -193,7 +194,7 @@ async def rest(control: httpx.AsyncClient, mall: httpx.AsyncClient) -> AsyncIter
 
 
 async def test_the_wallet_button_hands_over_an_order_and_the_mall_names_it_without_any_card(
-    rest: list[dict[str, Any]], mall: httpx.AsyncClient
+    sandbox: Sandbox, rest: list[dict[str, Any]], mall: httpx.AsyncClient
 ) -> None:
     items = [{"name": "Tea", "quantity": 2, "unit_amount": 4_500}]
     cart = (await mall.post("/carts", json={"items": items})).json()
@@ -207,14 +208,10 @@ async def test_the_wallet_button_hands_over_an_order_and_the_mall_names_it_witho
     assert paid[0] == paid[1]
     assert (paid[0]["status"], paid[0]["card"], paid[0]["payment"]) == ("paid", "in the wallet", "auth_1")
     assert rest[0] == rest[1]
-    assert rest[0] == {
-        "path": "/v1/checkouts/matched_payments",
-        "key": cart["order"],
-        "reference": cart["reference"],
-        "items": items,
-        "total": 9_000,
-        "currency": "KRW",
-    }
+    named = {"reference": cart["reference"], "items": items, "total": 9_000, "currency": "KRW"}
+    assert rest[0] == {"path": "/v1/checkouts/matched_payments", "key": cart["order"]} | named
+    asked, answered = [json.loads(entry.fields["whole"]) for entry in sandbox.trace.since(0)][:2]
+    assert (asked, answered["id"]) == (named, "auth_1"), "anybody may see all of it"
 
 
 async def test_a_filled_form_goes_to_the_provider_and_stays_nowhere(

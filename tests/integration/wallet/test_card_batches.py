@@ -120,6 +120,23 @@ async def test_a_sold_card_that_is_given_away_is_still_one_that_was_sold(house: 
     assert (count.activated, count.activated_minor, count.ledger_minor) == (1, 10_000, 10_000)
 
 
+async def test_a_sale_that_was_taken_back_is_none_also_once_the_batch_is_closed(house: House) -> None:
+    batch = await a_batch(house, 2)
+    back, spent = await exported(house, batch)
+    agent = await house.merchants.get(batch.merchant_id)
+    for line, state in ((back, CardState.INACTIVE), (spent, CardState.CLOSED)):
+        await sell(house, batch, line)
+        (source,) = (await house.cards.get(line.card_id)).funding
+        async with house.database.transaction() as conn:
+            await house.balances.drain(conn, batch.partition_id, source, agent.account_id, line.card_id)
+            await cards.set_state(conn, batch.partition_id, [line.card_id], state)
+    await house.batches.close(batch.id, **BY)
+    _, count = await house.batches.get(batch.id)
+    assert count == BatchCount(
+        made=2, unsold=0, activated=1, voided=1, activated_minor=10_000, ledger_minor=10_000
+    )
+
+
 async def test_money_in_an_unsold_card_and_a_sold_card_without_money_are_seen(house: House) -> None:
     batch = await a_batch(house)
     paid, free, _ = await exported(house, batch)

@@ -194,6 +194,11 @@ TABLE = {
     ),
     "where only one-time numbers are taken": Row(merchant=a_merchant(), decline=Decline.NOT_ACCEPTED_HERE),
     "PP-8, buying stored value": Row(merchant=AGENT, decline=Decline.STORED_VALUE_NOT_ALLOWED),
+    "P1, a report about a number of one use that was used": Row(
+        card={"uses_left": 0, "controls": Controls()},
+        request={"reported": True},
+        decline=Decline.CARD_USED,
+    ),
     "a report of what was decided elsewhere, whatever the rules say": Row(
         card={"state": CardState.SUSPENDED, "expires_at": NOON},
         request=NO_EXPIRY | {"reported": True},
@@ -271,6 +276,26 @@ def test_an_agent_pays_money_in(
     held = sum(batch.books.available_minor(lot.account_id) or 0 for lot in batch._lots[purse.balance.id])
     assert held == expected
     assert [a.kind for a in batch.actions] == ([ActionKind.LOAD] if decline is None else [])
+
+
+def test_p04_what_is_held_for_a_payment_counts_towards_the_ceiling() -> None:
+    purse = a_purse(60_000)
+    batch = purse.batch()
+    held = paid(batch.decide(purse.ask(a_request(50_000, SHOP))))
+    assert paid(batch.decide(purse.ask(a_load(50_000), cvv_ok=None))).decline is Decline.BALANCE_CEILING
+    load = paid(batch.decide(purse.ask(a_load(40_000), cvv_ok=None)))
+    assert (load.decline, load.balance_minor) == (None, 50_000)
+    paid(batch.decide(Reverse(held.id)))
+    assert sum(batch.books.available_minor(lot.account_id) or 0 for lot in batch._lots[purse.balance.id]) == (
+        PROGRAMME.ceiling_minor
+    )
+
+
+def test_a_programme_that_was_closed_takes_no_more_money_in() -> None:
+    purse = a_purse(10_000)
+    batch = purse.batch()
+    batch._programmes = {PROGRAMME.id: replace(PROGRAMME, state=ProgrammeState.CLOSED)}
+    assert paid(batch.decide(purse.ask(a_load(20_000), cvv_ok=None))).decline is Decline.NOT_CHARGEABLE
 
 
 def test_what_was_paid_in_can_be_spent_at_once_and_only_what_is_left_is_taken_back() -> None:

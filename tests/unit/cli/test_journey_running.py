@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from obverse.cli.demo import journeys
 from obverse.cli.journeys import Journey, MerchantPlace, Places, Printer, walk
 from obverse.cli.journeys.narration import Line, Narration
 from obverse.cli.journeys.places import LinkedCard, MemberPlace
 from obverse.cli.journeys.running import check, step
 from obverse.cli.journeys.world import BookLine
 from obverse.kit.clock import Clock
+from obverse.kit.errors import CannotStart
+from obverse.kit.settings import Settings
 
 CARD = LinkedCard("BA1", "9530101234567896", 6, 2030, "123", "900101")
 PLACES = Places(
@@ -147,3 +150,8 @@ def test_messages_of_the_partners_are_told_in_a_few_words() -> None:
         "0110 authorization answer  00  approval ABC123  trace 000001",
         "POST /v1/standing  identity_number=***",
     ]
+
+
+async def test_a_journey_that_there_is_not_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match=r"There is no journey OT-J9\."):
+        await journeys(Settings.load(data_dir=tmp_path), ["OT-J1", "OT-J9"])

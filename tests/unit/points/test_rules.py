@@ -93,6 +93,19 @@ def test_p16_refunds_take_back_their_share_and_never_more_than_was_earned(
         seen.append(a_step(part, kind=ActionKind.REFUND, moved=points))
 
 
+def test_a_capture_that_earns_nothing_after_a_refund_gives_no_points_back() -> None:
+    """Its share of what was earned is smaller then than what was taken back already."""
+    steps = [
+        a_step(10_000),
+        a_step(5_000, kind=ActionKind.REFUND),
+        a_step(500),
+        a_step(100, kind=ActionKind.REFUND),
+        a_step(5_400, kind=ActionKind.REFUND),
+    ]
+    moved = rules.movements(steps, [a_rule(amount_min_minor=1_000)])
+    assert [points for _, _, points in moved] == [100, 50, 0, 0, 50]
+
+
 @pytest.mark.parametrize(
     ("terms", "param"),
     [

@@ -36,6 +36,7 @@ ONE, TWO = a_source(1), a_source(2)
 SUSPENDED = a_source(3, state=SourceState.SUSPENDED)
 REMOVED = a_source(4, state=SourceState.REMOVED)
 DOLLARS = a_source(5, currency=USD)
+BALANCE = a_source(6, kind=SourceKind.STORED_BALANCE, account_id=None)
 ALL = [ONE, TWO, SUSPENDED, REMOVED, DOLLARS]
 
 
@@ -61,8 +62,18 @@ def test_the_sources_that_are_wanted_stand_behind_the_card_in_order(
         (ALL, (), InvalidRequest),
         ([SUSPENDED], None, SourceNotActive),
         ([REMOVED], None, SourceNotActive),
+        ([ONE, BALANCE], (BALANCE.id,), InvalidRequest),
     ],
-    ids=["foreign", "removed", "suspended", "two_currencies", "none", "all_suspended", "all_removed"],
+    ids=[
+        "foreign",
+        "removed",
+        "suspended",
+        "two_currencies",
+        "none",
+        "all_suspended",
+        "all_removed",
+        "the_balance_of_another_card",
+    ],
 )
 def test_what_cannot_stand_behind_a_card(
     sources: list[Source], wanted: tuple[SourceId, ...] | None, refusal: type[Exception]

@@ -35,6 +35,7 @@ async def _platform(_: Mapping[str, Any]) -> AsyncIterator[Answers]:
             {
                 "rest_url": platform.rest_url,
                 "acquirer_port": platform.acquirer.port,
+                "diameter_port": platform.diameter_port,
                 "clock_offset_seconds": platform.clock.offset // timedelta(seconds=1),
             }
         )

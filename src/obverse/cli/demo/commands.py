@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import SystemRandom
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from obverse.cli.demo.identities import settle_in
 from obverse.cli.demo.stack import Standing, standing
-from obverse.cli.journeys import JOURNEYS, Places, Printer, World, walk
+from obverse.cli.journeys import JOURNEYS, Journey, Places, Printer, World, walk
 from obverse.kit.clock import Clock
 from obverse.kit.errors import CannotStart
 from obverse.kit.settings import Settings
@@ -33,7 +33,7 @@ async def demo(settings: Settings, *, free_ports: bool = False, walk: bool = Tru
         if free_ports:
             settings = _on_free_ports(settings, keep=settings.model_fields_set)
         async with _settled(settings, console, free_ports=free_ports) as (found, places):
-            failed = await _walk_all(places, console) if walk else 0
+            failed = await _walk(JOURNEYS, places, console) if walk else 0
             _show_places(places, settings.data_dir / FILE, console)
             await _until_something_ends(found)
             return 1 if failed else 0
@@ -41,17 +41,21 @@ async def demo(settings: Settings, *, free_ports: bool = False, walk: bool = Tru
     return 0
 
 
-async def journeys(settings: Settings) -> int:
-    """Walk the journeys in a running demo, or else in one brought up for them. Returns the exit code."""
+async def journeys(settings: Settings, codes: Collection[str] = ()) -> int:
+    """Walk the journeys in a running demo, or else in one brought up for them. Returns the exit code.
+
+    With `codes`, only these. Raises `CannotStart` for one that there is not.
+    """
     console = Console()
+    wanted = _wanted(codes)
     running = await _running_demo(settings.data_dir / FILE)
     if running is not None:
         console.print(f"Walking in the demo that runs at {running.rest_url}.")
-        return 1 if await _walk_all(running, console) else 0
+        return 1 if await _walk(wanted, running, console) else 0
     _cancel_on_signals()
     try:
         async with _settled(_on_free_ports(settings), console, free_ports=True) as (_, places):
-            return 1 if await _walk_all(places, console) else 0
+            return 1 if await _walk(wanted, places, console) else 0
     except asyncio.CancelledError:
         console.print("Stopped before the end; nothing is left running.")
         return 130
@@ -62,6 +66,7 @@ async def sandbox(settings: Settings) -> int:
     _cancel_on_signals()
     partners = SandboxSettings(
         clearing_house_port=settings.card_company_port,
+        mail_port=settings.smtp_port,
         acquirer_host=settings.acquirer_host,
         acquirer_port=settings.acquirer_port,
         provider_bin=settings.bin,
@@ -91,15 +96,21 @@ async def _settled(
         yield found, await settle_in(found, settings.data_dir / FILE)
 
 
-async def _walk_all(places: Places, console: Console) -> int:
-    """Walk every journey, whatever becomes of the others; how many steps failed."""
+def _wanted(codes: Collection[str]) -> Sequence[type[Journey]]:
+    if unknown := set(codes) - {journey.code for journey in JOURNEYS}:
+        raise CannotStart(f"There is no journey {', '.join(sorted(unknown))}.")
+    return [journey for journey in JOURNEYS if not codes or journey.code in codes]
+
+
+async def _walk(journeys: Sequence[type[Journey]], places: Places, console: Console) -> int:
+    """Walk each journey, whatever becomes of the others; how many steps failed."""
     printer = Printer(console)
     clock, rng = Clock(), SystemRandom()
     async with World(places, clock, rng) as world:
         if not await world.is_at_rest():
             console.print("Letting the days pass until earlier payments are settled or released ...")
             await world.come_to_rest()
-    for journey in JOURNEYS:
+    for journey in journeys:
         printer.journey(journey)
         async with World(places, clock, rng) as world:
             await walk(journey(world), printer.step)
@@ -153,6 +164,7 @@ def _show_places(places: Places, file: Path, console: Console) -> None:
         ("its documentation", places.docs_url),
         ("ISO 8583, acquirer door", "{}:{}".format(*places.acquirer)),
         ("ISO 8583, clearing house", "{}:{}".format(*places.clearing_house)),
+        ("Diameter, for calling servers", "{}:{}".format(*places.diameter)),
         ("the mall", places.mall_url),
         ("sandbox control", places.control_url),
         ("keys, members, merchants", str(file)),

@@ -115,6 +115,7 @@ async def _member(rest: httpx.AsyncClient, control: httpx.AsyncClient, *, credit
 
 def _mall(merchant: MerchantPlace, rest_url: str) -> Mapping[str, Any]:
     return {
+        "id": merchant.id,
         "acquirer_id": merchant.acquirer_id,
         "merchant_no": merchant.merchant_no,
         "terminal": merchant.terminals[0],
@@ -131,6 +132,7 @@ def _addresses(standing: Standing) -> dict[str, Any]:
         "docs_url": f"{standing.rest_url}/docs",
         "acquirer": standing.acquirer,
         "clearing_house": standing.clearing_house,
+        "diameter": standing.diameter,
         "mall_url": standing.mall_url,
         "control_url": standing.control_url,
     }

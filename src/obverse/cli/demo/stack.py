@@ -13,9 +13,18 @@ from obverse.cli.journeys.places import Address
 from obverse.kit.errors import CannotStart
 from obverse.kit.secret import Secret
 from obverse.kit.settings import Settings
+from obverse.sandbox.terminal.pin_pad import SANDBOX_KEY, SANDBOX_KEY_AES
 
 HOST: Final = "127.0.0.1"
-_PARTNERS: Final = "card_company", "card_company_files", "mall", "credit_bureau", "bank", "control"
+_PARTNERS: Final = (
+    *("card_company", "card_company_files", "mall", "credit_bureau", "bank", "mail", "sms", "van", "control"),
+)
+_DIAMETER_PORT: Final = 3868
+_PIN_KEYS: Final = {
+    "OBVERSE_PIN_KEY": SANDBOX_KEY.reveal(),
+    "OBVERSE_PIN_KEY_AES": SANDBOX_KEY_AES.reveal(),
+}
+"""Those of the sandbox's pads, where no others are set."""
 _ANY_PORTS: Final = {f"{name}_port": 0 for name in _PARTNERS}
 
 
@@ -27,6 +36,7 @@ class Standing:
     sandbox: Child
     rest_url: str
     acquirer: Address
+    diameter: Address
     clearing_house: Address
     mall_url: str
     control_url: str
@@ -68,7 +78,13 @@ async def standing(settings: Settings, *, free_ports: bool = False) -> AsyncIter
             "OBVERSE_CARD_COMPANY_FILES_URL": f"http://{HOST}:{at['card_company_files']}",
             "OBVERSE_BANK_URL": f"http://{HOST}:{at['bank']}",
             "OBVERSE_CREDIT_BUREAU_URL": f"http://{HOST}:{at['credit_bureau']}",
+            "OBVERSE_SMTP_HOST": HOST,
+            "OBVERSE_SMTP_PORT": str(at["mail"]),
+            "OBVERSE_SMTP_TLS": "none",
+            "OBVERSE_SMS_KEY": "sandbox",
+            "OBVERSE_SMS_URL": f"http://{HOST}:{at['sms']}",
             "OBVERSE_WEBHOOKS_TO_PRIVATE_ADDRESSES": "true",
+            "OBVERSE_DIAMETER_PORT": str(_diameter_port(settings, free_ports=free_ports)),
         }
         platform = Child("platform", logs / "platform.log", settings=environment)
         told = (await stack.enter_async_context(platform)).told
@@ -77,6 +93,7 @@ async def standing(settings: Settings, *, free_ports: bool = False) -> AsyncIter
             sandbox=sandbox,
             rest_url=told["rest_url"],
             acquirer=(settings.acquirer_host, told["acquirer_port"]),
+            diameter=(settings.diameter_host, told["diameter_port"]),
             clearing_house=(HOST, at["clearing_house"]),
             mall_url=f"http://{HOST}:{at['mall']}",
             control_url=f"http://{HOST}:{at['control']}",
@@ -96,10 +113,18 @@ async def _introduce(found: Standing, offset_seconds: int) -> None:
         (await client.put("/clock", json={"offset_seconds": offset_seconds})).raise_for_status()
 
 
+def _diameter_port(settings: Settings, *, free_ports: bool) -> int:
+    """The demo opens that door also where nobody has set a port for it."""
+    usual = 0 if free_ports else _DIAMETER_PORT
+    return usual if settings.diameter_port is None else settings.diameter_port
+
+
 def _environment(settings: Settings) -> dict[str, str]:
     """What was set, by whatever means, as the variables that a child reads it from."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return {f"OBVERSE_{name.upper()}": _written(value) for name, value in given.items() if value is not None}
+    return _PIN_KEYS | {
+        f"OBVERSE_{name.upper()}": _written(value) for name, value in given.items() if value is not None
+    }
 
 
 def _written(value: object) -> str:

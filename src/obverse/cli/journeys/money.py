@@ -1,6 +1,6 @@
 """What happens to the money after a purchase: the merchant is paid, somebody is billed, all is zero."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
@@ -19,8 +19,13 @@ def fee_of(amount: int) -> int:
     return (amount * FEE_BASIS_POINTS + 5_000) // 10_000
 
 
-async def becomes_merchant(world: World, role: str, name: str, category: str) -> MerchantPlace:
-    """Apply, be approved by the operator on terms, fetch the first key, open for business (PF-4)."""
+async def becomes_merchant(
+    world: World, role: str, name: str, category: str, *, accepts: Sequence[str] = ("one_time",)
+) -> MerchantPlace:
+    """Apply, be approved by the operator on terms, fetch the first key, open for business (PF-4).
+
+    `accepts` are kinds of cards.
+    """
     place = MerchantPlace(
         id="",
         name=name,
@@ -45,7 +50,11 @@ async def becomes_merchant(world: World, role: str, name: str, category: str) ->
     applicant = world.person(name, applied.body["token"])
     early = await applicant.post("/v1/merchant_applications/current/key")
     check("a key before the approval", early.status, 409)
-    decision = {"reason": "A shop we know.", "fee_plan": {"basis_points": FEE_BASIS_POINTS, "fixed": 0}}
+    decision = {
+        "reason": "A shop we know.",
+        "fee_plan": {"basis_points": FEE_BASIS_POINTS, "fixed": 0},
+        "accepts": accepts,
+    }
     approved = await world.operator.post(f"/v1/merchant_applications/{applied.body['id']}/approve", decision)
     check("the approval", (approved.status, approved.body.get("state")), (200, "approved"))
     key = await applicant.post("/v1/merchant_applications/current/key")
@@ -81,6 +90,11 @@ async def day_is_settled(world: World, merchant: Caller) -> Mapping[str, Any]:
     """Let the business day end; it is settled by itself. The merchant's statement."""
     day = world.today()
     await world.wait_until(day + timedelta(days=1))
+    return await statement_of(merchant, day)
+
+
+async def statement_of(merchant: Caller, day: date) -> Mapping[str, Any]:
+    """The merchant's statement of a day that has just ended, once it is settled."""
 
     async def settled() -> object:
         page = await merchant.untold().get("/v1/statements?limit=1")
@@ -138,13 +152,26 @@ async def signs_in_again(world: World, member: Member) -> Caller:
     return world.person(member.name, session.body["token"])
 
 
-async def all_is_zero_but_fees(world: World, fees: int) -> None:
-    """Everybody who is owed is paid: what is left is the programme's fee, and it lies in the bank (OT-18)."""
+async def all_is_zero_but_fees(
+    world: World, fees: int, *, given: int = 0, points: int = 0, expired: int = 0
+) -> None:
+    """Everybody who is owed is paid: what is left is the programme's fee, and it lies in the bank (OT-18).
+
+    `given` is what the programme has given away itself, `points` what it has paid for points, `expired` what
+    nobody has spent in time.
+    """
 
     async def left() -> object:
         return {line.kind: (line.posted_minor, line.pending_minor) for line in await world.books()}
 
-    expected = {"bank": (fees, 0), "fee_income": (-fees, 0)} if fees else {}
+    kept = {
+        "bank": fees + expired - given - points,
+        "fee_income": -fees,
+        "expired_value": -expired,
+        "given_value": given,
+        "points_expense": points,
+    }
+    expected = {kind: (minor, 0) for kind, minor in kept.items() if minor}
     check("what is left in the ledger", await eventually(left, expected), expected)
     balance = await world.operator.get("/v1/ledger/trial_balance")
     check("the trial balance", balance.body["balanced"], True)

@@ -19,7 +19,7 @@ _TOLD_OF_AN_ANSWER: Final = (
     "balanced",
     "amount",
 )
-_ID: Final = re.compile(r"\b([a-z]+_)[0-9a-z]{8,}([0-9a-z]{4})\b")
+_ID: Final = re.compile(r"\b([a-z]+_)0[0-9a-z]{7,}([0-9a-z]{4})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,15 @@ class Narration:
 
     def message(self, reported: Mapping[str, Any]) -> None:
         """One entry of the sandbox's own trace, which is masked already."""
-        fields: Mapping[str, str] = reported["fields"]
+        # What is reported whole is there to be checked, and told by what is beside it.
+        fields = {name: value for name, value in reported["fields"].items() if name != "whole"}
         told = _iso8583(fields) if "11" in fields else _pairs(fields)
         at = datetime.fromisoformat(reported["at"])
         self._lines.append(Line(at, reported["from"], reported["to"], _line(reported["kind"], told)))
+
+    def say(self, sender: str, receiver: str, what: str) -> None:
+        """Something with no secret in it."""
+        self._say(sender, receiver, what, {})
 
     def take(self) -> Sequence[Line]:
         """What was said since the last time, in the order in which it was said."""

@@ -5,9 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 Address = tuple[str, int]
+
+_ADDRESSES: Final = ("acquirer", "clearing_house", "diameter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Places:
     docs_url: str
     acquirer: Address
     clearing_house: Address
+    diameter: Address
     mall_url: str
     control_url: str
     api_key: str
@@ -78,12 +81,8 @@ class Places:
             raise ValueError(f"{path} is not a demo file.") from error
 
     def _as_json(self) -> Mapping[str, Any]:
-        host, port = self.acquirer
-        house, house_port = self.clearing_house
-        return asdict(self) | {
-            "acquirer": {"host": host, "port": port},
-            "clearing_house": {"host": house, "port": house_port},
-        }
+        addresses = {name: getattr(self, name) for name in _ADDRESSES}
+        return asdict(self) | {name: {"host": host, "port": port} for name, (host, port) in addresses.items()}
 
     @classmethod
     def _from_json(cls, told: Mapping[str, Any]) -> "Places":
@@ -92,7 +91,5 @@ class Places:
             for member in told["members"]
         ]
         merchants = [MerchantPlace(**merchant) for merchant in told["merchants"]]
-        addresses = {
-            name: (told[name]["host"], told[name]["port"]) for name in ("acquirer", "clearing_house")
-        }
+        addresses = {name: (told[name]["host"], told[name]["port"]) for name in _ADDRESSES}
         return cls(**{**told, "members": members, "merchants": merchants, **addresses})

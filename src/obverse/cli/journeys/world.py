@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from random import Random
 from typing import Any, Final, Self
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -39,8 +40,11 @@ EVENTUALLY_S: Final = 45.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`body` is empty where the answer is no JSON: then all there is is its `text`."""
+
     status: int
     body: Mapping[str, Any]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,9 @@ class Caller:
     async def put(self, path: str, body: Mapping[str, Any]) -> Answer:
         return await self._call("PUT", path, body, {})
 
+    async def patch(self, path: str, body: Mapping[str, Any]) -> Answer:
+        return await self._call("PATCH", path, body, {})
+
     async def post(
         self, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None
     ) -> Answer:
@@ -111,7 +118,8 @@ class Caller:
             self._narration.call(self._name, self._callee, f"{method} {path}", body or {})
         sent: dict[str, Any] = {"json": body} if content is None else {"content": content}
         response = await self._http.request(method, path, headers={**self._headers, **headers}, **sent)
-        answer = Answer(response.status_code, response.json() if response.content else {})
+        is_json = "json" in response.headers.get("Content-Type", "")
+        answer = Answer(response.status_code, response.json() if is_json else {}, response.text)
         if self._narration is not None:
             self._narration.answer(self._callee, self._name, answer.status, answer.body)
         return answer
@@ -127,6 +135,7 @@ class World:
         self._narration = Narration(clock)
         self._stack = AsyncExitStack()
         self._heard = 0
+        self._line_was_cut = False
 
     async def __aenter__(self) -> Self:
         self._rest = await self._client(self.places.rest_url)
@@ -136,12 +145,15 @@ class World:
         self._clock.move_to(timedelta(seconds=(await self._control.get("/clock")).body["offset_seconds"]))
         self.operator = Caller(self._rest, "Operator", "Obverse", self._narration, self.places.api_key)
         await self.told()  # what was said before is no part of this journey
+        self._began = self._heard
         self._books_before = await self._trial_balance()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if "mall" in self._opened:
             await self._open_mall(self.places.merchants[0])
+        if self._line_was_cut:
+            await self.set_van()
         await self._stack.aclose()
 
     def person(self, name: str, token: str = "") -> Caller:
@@ -165,7 +177,7 @@ class World:
 
     async def _open_mall(self, merchant: MerchantPlace) -> None:
         shown = asdict(merchant)
-        names = ("acquirer_id", "merchant_no", "name", "category", "api_key")
+        names = ("id", "acquirer_id", "merchant_no", "name", "category", "api_key")
         form = {name: shown[name] for name in names}
         form |= {"terminal": merchant.terminals[0], "rest_url": self.places.rest_url}
         check_status(await self._control.put("/mall", form))
@@ -198,6 +210,24 @@ class World:
     async def pay_bill_of_card_company(self, card: LinkedCard) -> Mapping[str, Any]:
         return (await self._control.post(f"/cards/{card.billing_account}/bill/pay", {})).body
 
+    async def letters_to(self, address: str) -> Sequence[Mapping[str, Any]]:
+        """What lies in this mailbox, or came to this telephone number, oldest first."""
+        letters: Sequence[Mapping[str, Any]]
+        letters = (await self._control.get(f"/mailbox?to={quote(address)}")).body["data"]
+        return letters
+
+    async def open_bank_account(self, holder: str, balance: int = 0) -> dict[str, Any]:
+        """A bank account of somebody's own, as forms ask for it."""
+        account = {"bank_code": "011", "number": f"{self.rng.randrange(10**11, 10**12)}", "holder": holder}
+        check_status(await self._control.put("/bank/accounts", account | {"balance": balance}))
+        return account
+
+    async def booked_today(self, account: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The lines of this account's statement of today."""
+        lines: Sequence[Mapping[str, Any]]
+        lines = (await self._control.get(f"/bank/accounts/{account['number']}/entries")).body["data"]
+        return lines
+
     async def bank_balance(self, merchant: MerchantPlace) -> int:
         """What lies in this merchant's bank account."""
         return await self.balance_of(merchant.bank_account)
@@ -221,10 +251,17 @@ class World:
         """The programme's date."""
         return self._clock.now().astimezone(_ZONE).date()
 
+    def local_time(self, told: str) -> datetime:
+        """A moment of an answer, as clocks show it where the programme is."""
+        return datetime.fromisoformat(told).astimezone(_ZONE)
+
     async def wait_until(self, day: date) -> None:
         """Let time pass until nine in the morning of that day, for the platform and all partners."""
-        morning = datetime.combine(day, _MORNING, _ZONE)
-        seconds = (morning - self._clock.now()) // timedelta(seconds=1)
+        await self.let_pass(datetime.combine(day, _MORNING, _ZONE) - self._clock.now())
+
+    async def let_pass(self, time_: timedelta) -> None:
+        """Let so much time pass, for the platform and all partners."""
+        seconds = time_ // timedelta(seconds=1)
         if seconds <= 0:
             return
         quiet = Caller(self._rest, "", "", None, self.places.api_key)
@@ -250,6 +287,10 @@ class World:
         """Whether nothing in the ledger will move with time alone."""
         found = await self._trial_balance()
         return not any(any(found.get(kind, (0, 0))) for kind in _MOVES_BY_ITSELF)
+
+    def tell(self, sender: str, receiver: str, what: str) -> None:
+        """Tell of what somebody says whom the sandbox does not hear."""
+        self._narration.say(sender, receiver, what)
 
     async def told(self) -> Sequence[Line]:
         """Everything that was said since the last time, by whomever."""
@@ -281,6 +322,21 @@ class World:
             )
             for line in lines
         }
+
+    async def set_van(self, *, floor_limit: int = 0, line_down: bool = False) -> None:
+        """Cut the VAN's line to the provider, and say up to what it decides meanwhile; or mend it."""
+        self._line_was_cut |= line_down
+        check_status(await self._control.put("/van", {"floor_limit": floor_limit, "line_down": line_down}))
+
+    async def not_reported_yet(self) -> int:
+        """How many decisions of its own the VAN has not told the provider."""
+        waiting: int = (await self._control.get("/van")).body["waiting"]
+        return waiting
+
+    async def traffic_of(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """All that went over this party's lines since the journey began, as the sandbox has it."""
+        messages = (await self._control.get(f"/messages?after={self._began}")).body["data"]
+        return [message for message in messages if name in (message["from"], message["to"])]
 
     async def messages_to(self, receiver: str) -> int:
         """How many messages the sandbox has seen going to this partner since the step began."""

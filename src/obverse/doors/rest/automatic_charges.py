@@ -8,7 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from obverse.cards import Card, CardHandedOver, HeldBy
-from obverse.charging import AutomaticCharge, AutomaticState, Shortage
+from obverse.charging import AutomaticCharge, AutomaticChargeNotFound, AutomaticState, Shortage
 from obverse.doors.rest.auth import Allow, caller_of
 from obverse.doors.rest.cards import own_card
 from obverse.doors.rest.errors import Unauthenticated
@@ -65,19 +65,25 @@ async def list_automatic_charges(request: HttpRequest) -> ListView[AutomaticChar
 @get("/v1/automatic_charges/{card_id:str}", before_request=_MEMBERS, tags=_TAGS)
 async def get_automatic_charge(request: HttpRequest, card_id: FromPath[str]) -> AutomaticChargeView:
     """What a card does when it runs short."""
-    joined = services(request)
-    card = await own_card(joined, caller_of(request), card_id)
-    return _view(await joined.automatic_charges.get(card.id))
+    return _view(await _own_rule(request, card_id))
 
 
 @post("/v1/automatic_charges/{card_id:str}/remove", before_request=_MEMBERS, status_code=200, tags=_TAGS)
 async def remove_automatic_charge(request: HttpRequest, card_id: FromPath[str]) -> AutomaticChargeView:
     """Have a card charge itself no more; a charge that is under way goes on."""
+    rule = await _own_rule(request, card_id)
+    await services(request).automatic_charges.remove(rule)
+    return _view(rule)
+
+
+async def _own_rule(request: HttpRequest, card_id: str) -> AutomaticCharge:
+    """What this member has set for a card of theirs; what its giver had is none of their business (P12)."""
     joined = services(request)
     card = await own_card(joined, caller_of(request), card_id)
     rule = await joined.automatic_charges.get(card.id)
-    await joined.automatic_charges.remove(rule)
-    return _view(rule)
+    if rule.member_id != card.member_id:
+        raise AutomaticChargeNotFound
+    return rule
 
 
 def _member(request: HttpRequest) -> MemberId:

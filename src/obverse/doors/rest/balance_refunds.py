@@ -97,8 +97,10 @@ async def list_balance_refunds(
     request: HttpRequest, card_id: FromPath[str], limit: Limit = 20, after: After = None
 ) -> ListView[BalanceRefundView]:
     """A card's refunds, newest first."""
-    card = await own_card(services(request), caller_of(request), card_id)
-    return await _list(services(request), card.id, limit, after)
+    caller = caller_of(request)
+    card = await own_card(services(request), caller, card_id)
+    viewer = Viewer.MEMBER if caller.member_id is not None else Viewer.OPERATOR
+    return await _list(services(request), card.id, limit, after, viewer)
 
 
 @post(
@@ -121,7 +123,7 @@ async def list_held_balance_refunds(
     request: HttpRequest, limit: Limit = 20, after: After = None
 ) -> ListView[BalanceRefundView]:
     """Its refunds, newest first."""
-    return await _list(services(request), card_held(request).id, limit, after)
+    return await _list(services(request), card_held(request).id, limit, after, Viewer.RECIPIENT)
 
 
 @post("/v1/balance_refunds", before_request=Everyone(), operation_class=Repeatable, tags=_TAGS)
@@ -145,9 +147,9 @@ async def _refund(
 
 
 async def _list(
-    joined: Services, card_id: CardId, limit: int, after: str | None
+    joined: Services, card_id: CardId, limit: int, after: str | None, viewer: Viewer
 ) -> ListView[BalanceRefundView]:
-    page = await joined.refunding.list(card_id, page_request("bank", limit, after))
+    page = await joined.refunding.list(card_id, page_request("bank", limit, after), viewer=viewer)
     return list_view("bank", page, _view)
 
 

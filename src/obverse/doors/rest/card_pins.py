@@ -51,7 +51,9 @@ async def set_card_pin(request: HttpRequest, card_id: FromPath[str], data: JSONB
     card = await own_card(joined, caller_of(request), card_id)
     session = await joined.members.session(bearer(request))
     signed_in_at = session.created_at if session is not None else None
-    changed = await joined.pins.set(card.id, new_pin(data), old=_old(data), signed_in_at=signed_in_at)
+    changed = await joined.pins.set(
+        card.id, new_pin(data), old=_old(data), signed_in_at=signed_in_at, owner=card.member_id
+    )
     return await _view(joined, changed)
 
 

@@ -203,7 +203,8 @@ async def suspend_card(request: HttpRequest, card_id: FromPath[str]) -> CardView
     caller = caller_of(request)
     joined = services(request)
     card = await own_card(joined, caller, card_id)
-    return card_view(await joined.cards.suspend(card.id, _viewer(caller)), _viewer(caller))
+    changed = await joined.cards.suspend(card.id, _viewer(caller), owner=caller.member_id)
+    return card_view(changed, _viewer(caller))
 
 
 @post("/v1/cards/{card_id:str}/resume", before_request=_OWNERS, status_code=200, tags=["cards"])
@@ -212,7 +213,8 @@ async def resume_card(request: HttpRequest, card_id: FromPath[str]) -> CardView:
     caller = caller_of(request)
     joined = services(request)
     card = await own_card(joined, caller, card_id)
-    return card_view(await joined.cards.resume(card.id, _viewer(caller)), _viewer(caller))
+    changed = await joined.cards.resume(card.id, _viewer(caller), owner=caller.member_id)
+    return card_view(changed, _viewer(caller))
 
 
 @post("/v1/cards/{card_id:str}/close", before_request=_OWNERS, status_code=200, tags=["cards"])
@@ -221,15 +223,16 @@ async def close_card(request: HttpRequest, card_id: FromPath[str]) -> CardView:
     caller = caller_of(request)
     joined = services(request)
     card = await own_card(joined, caller, card_id)
-    return card_view(await joined.cards.close(card.id, _viewer(caller)), _viewer(caller))
+    changed = await joined.cards.close(card.id, _viewer(caller), owner=caller.member_id)
+    return card_view(changed, _viewer(caller))
 
 
 @post("/v1/cards/{card_id:str}/hand_over", before_request=_HOLDING_MEMBERS, tags=["cards"])
 async def hand_over_card(request: HttpRequest, card_id: FromPath[str]) -> ClaimLinkView:
     """Make a claim token for one other person; the card stays the member's until it is claimed (OT-8)."""
-    joined = services(request)
-    card = await own_card(joined, caller_of(request), card_id)
-    link, token = await joined.cards.hand_over(card.id)
+    caller, joined = caller_of(request), services(request)
+    card = await own_card(joined, caller, card_id)
+    link, token = await joined.cards.hand_over(card.id, owner=caller.member_id)
     return ClaimLinkView("claim_link", to_text("card", card.id), token.reveal(), link.expires_at)
 
 
@@ -239,7 +242,7 @@ async def withdraw_card(request: HttpRequest, card_id: FromPath[str]) -> CardVie
     caller = caller_of(request)
     joined = services(request)
     card = await own_card(joined, caller, card_id)
-    await joined.cards.withdraw(card.id)
+    await joined.cards.withdraw(card.id, owner=caller.member_id)
     return card_view(await joined.cards.get(card.id), _viewer(caller))
 
 

@@ -11,13 +11,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from obverse.access.model import Scope
-from obverse.cards import Card
+from obverse.cards import Card, Viewer
 from obverse.charging import Charged, ChargeKind, ChargeNotFound, ChargeState, ChargeWish
 from obverse.doors.rest.answer import Answer, Repeatable
 from obverse.doors.rest.auth import Allow, Caller, Everyone, Holder, caller_of
 from obverse.doors.rest.cards import own_card
 from obverse.doors.rest.claims import card_held
-from obverse.doors.rest.funding_sources import LinkedCardFields, card_details
+from obverse.doors.rest.funding_sources import LinkedCardFields, card_details, typed_below
 from obverse.doors.rest.orders import PayToView
 from obverse.doors.rest.services import HttpRequest, Services, services
 from obverse.doors.rest.shapes import (
@@ -102,9 +102,10 @@ async def list_card_charges(
     request: HttpRequest, card_id: FromPath[str], limit: Limit = 20, after: After = None
 ) -> ListView[ChargeView]:
     """A card's charges, newest first."""
-    joined = services(request)
-    card = await own_card(joined, caller_of(request), card_id)
-    return await _list(joined, card.id, limit, after)
+    joined, caller = services(request), caller_of(request)
+    card = await own_card(joined, caller, card_id)
+    viewer = Viewer.MEMBER if caller.member_id is not None else Viewer.OPERATOR
+    return await _list(joined, card.id, limit, after, viewer)
 
 
 @post("/v1/claims/current/charges", before_request=Holder(), operation_class=Repeatable, tags=["claims"])
@@ -119,7 +120,7 @@ async def list_held_card_charges(
     request: HttpRequest, limit: Limit = 20, after: After = None
 ) -> ListView[ChargeView]:
     """Its charges, newest first."""
-    return await _list(services(request), card_held(request).id, limit, after)
+    return await _list(services(request), card_held(request).id, limit, after, Viewer.RECIPIENT)
 
 
 @post("/v1/charges", before_request=Everyone(), operation_class=Repeatable, tags=_TAGS)
@@ -176,22 +177,26 @@ async def _charge(
 ) -> Answer[ChargeView]:
     source_id = SourceId(from_text("src", data.source, "source")) if data.source is not None else None
     how = How(data.means, source_id, card_details(data.card) if data.card is not None else None)
-    charged = await joined.charging.charge(card, ChargeWish(data.amount, how, member_id), key=key)
+    with typed_below("card"):
+        charged = await joined.charging.charge(card, ChargeWish(data.amount, how, member_id), key=key)
     return Answer(_view(joined, charged), repeated=charged.repeated)
 
 
 async def _list(
-    joined: Services, card_id: CardId | None, limit: int, after: str | None
+    joined: Services, card_id: CardId | None, limit: int, after: str | None, viewer: Viewer = Viewer.OPERATOR
 ) -> ListView[ChargeView]:
-    page = await joined.charging.list(page_request("chg", limit, after), card_id)
+    page = await joined.charging.list(page_request("chg", limit, after), card_id, viewer=viewer)
     return list_view("chg", page, lambda charged: _view(joined, charged))
 
 
 async def _own_charge(joined: Services, caller: Caller, charge_id: str) -> Charged:
-    """The charge, if this caller may know its card. Raises `ChargeNotFound`."""
+    """The charge, if this caller may know its card, and has not got it from whoever paid. Raises
+    `ChargeNotFound`."""
     charged = await joined.charging.get(ChargeId(from_text("chg", charge_id)))
     card = await joined.cards.get(charged.charge.card_id)
     caller.require_member(card.member_id, ChargeNotFound())
+    if charged.charge.member_id is not None:
+        caller.require_member(charged.charge.member_id, ChargeNotFound())
     return charged
 
 

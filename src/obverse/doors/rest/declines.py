@@ -65,7 +65,7 @@ FOR_MEMBERS: Final[dict[Decline, DeclineView]] = {
     decline: DeclineView(decline.value, message)
     for decline, message in {
         Decline.UNKNOWN_CARD: "No card has this number.",
-        Decline.WRONG_DETAILS: "Expiry date or CVV is wrong.",
+        Decline.WRONG_DETAILS: "Expiry date, CVV, or what the page said of the holder is wrong.",
         Decline.UNKNOWN_MERCHANT: "The merchant is unknown or closed.",
         Decline.CARD_SUSPENDED: "The card is suspended.",
         Decline.CARD_CLOSED: "The card is closed.",

@@ -1,5 +1,7 @@
 """Funding sources: what pays behind a member's cards."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -115,9 +117,7 @@ async def remove_funding_source(request: HttpRequest, source_id: FromPath[str]) 
 
 
 @put("/v1/funding_sources/order", before_request=_OWNERS, tags=["funding sources"])
-async def set_funding_source_order(
-    request: HttpRequest, data: JSONBody[SourceOrder]
-) -> ListView[SourceView]:
+async def set_funding_source_order(request: HttpRequest, data: JSONBody[SourceOrder]) -> ListView[SourceView]:
     """The order in which sources pay where nothing else is said; those not named come after (WA-5)."""
     member_id = member_named(caller_of(request), data.member)
     wanted = [SourceId(from_text("src", source, "sources")) for source in data.sources]
@@ -134,6 +134,17 @@ def member_named(caller: Caller, named: str | None) -> MemberId:
     member_id = MemberId(from_text("mem", named, "member"))
     caller.require_member(member_id, MemberNotFound("member"))
     return member_id
+
+
+@contextmanager
+def typed_below(path: str) -> Iterator[None]:
+    """Name the fields of a real card that is refused by where they stand in the body."""
+    try:
+        yield
+    except InvalidRequest as refused:
+        if refused.param not in LinkedCardFields.__struct_fields__:
+            raise
+        raise InvalidRequest(str(refused), f"{path}.{refused.param}") from None
 
 
 def card_details(card: LinkedCardFields) -> CardDetails:

@@ -16,7 +16,7 @@ from msgspec import Meta
 from obverse.access.model import Scope
 from obverse.doors.rest.answer import Answer, Repeatable
 from obverse.doors.rest.auth import Allow, Buyer, Caller, Everyone, order_of
-from obverse.doors.rest.funding_sources import LinkedCardFields, card_details
+from obverse.doors.rest.funding_sources import LinkedCardFields, card_details, typed_below
 from obverse.doors.rest.gifts import GiftBody, gift
 from obverse.doors.rest.request import BODY_OPTION
 from obverse.doors.rest.services import HttpRequest, services
@@ -213,9 +213,10 @@ async def create_order(request: HttpRequest, data: JSONBody[NewOrder]) -> Answer
     wish = OrderWish(
         buyer=_buyer(data.buyer), lines=_lines(data.lines), how=_how(data.payment), language=data.language
     )
-    placed = await services(request).orders.place(
-        wish, origin=_origin(request), key=_ANYBODY.request_key(request)
-    )
+    with typed_below("payment.card"):
+        placed = await services(request).orders.place(
+            wish, origin=_origin(request), key=_ANYBODY.request_key(request)
+        )
     return Answer(_view(request, placed), repeated=placed.repeated)
 
 
@@ -239,9 +240,10 @@ async def create_bulk_order(request: HttpRequest, data: JSONBody[NewBulkOrder]) 
         how=_how(data.payment),
         language=data.language,
     )
-    placed = await services(request).orders.place_bulk(
-        wish, origin=_origin(request), key=_ANYBODY.request_key(request)
-    )
+    with typed_below("payment.card"):
+        placed = await services(request).orders.place_bulk(
+            wish, origin=_origin(request), key=_ANYBODY.request_key(request)
+        )
     return Answer(_view(request, placed), repeated=placed.repeated)
 
 

@@ -3,6 +3,7 @@
 `/v1/payments/{id}` and `/v1/authorizations/{id}` are the same object: the decision on one payment.
 """
 
+from datetime import datetime
 from typing import Annotated, Final, Protocol
 
 from litestar import get, post
@@ -19,7 +20,7 @@ from obverse.authorization.model import (
     Status,
 )
 from obverse.authorization.proof import needs_cvv
-from obverse.cards import Card, CardHandedOver, Viewer, sight
+from obverse.cards import STORED_VALUE, Card, CardHandedOver, Viewer, sight
 from obverse.doors.rest.answer import Answer, Repeatable
 from obverse.doors.rest.auth import Allow, Caller, caller_of
 from obverse.doors.rest.cards import face_date, own_card
@@ -51,6 +52,7 @@ from obverse.doors.rest.shapes import (
 )
 from obverse.kit.errors import InvalidRequest, KeyReused, NotFound, StillRunning
 from obverse.kit.ids import AuthorizationId, CardId, MerchantId, from_text
+from obverse.kit.paging import Page
 from obverse.kit.secret import Secret
 from obverse.members import HolderForm
 from obverse.merchants import Merchant, MerchantNotFound
@@ -166,6 +168,8 @@ async def list_payments(
         merchant_id=merchant_id,
         status=status_,
     )
+    if own is not None and own.kind in STORED_VALUE:
+        page = _since(page, await joined.cards.claimed_at(own))
     shown = {item.id: await payment_shown_to(joined, caller, item, own) for item in page.items}
     return list_view("auth", page, lambda item: shown[item.id])
 
@@ -308,6 +312,12 @@ async def payment_shown_to(
     merchant_id = authorization.merchant_id
     merchant = await joined.merchants.get(merchant_id) if merchant_id is not None else None
     return authorization_view(authorization, merchant, reasons=caller.sees_reasons)
+
+
+def _since(page: Page[Authorization], claimed_at: datetime | None) -> Page[Authorization]:
+    """What a card's holder may see of this page: before they claimed it, it was its giver's."""
+    own = [item for item in page.items if claimed_at is None or item.created_at >= claimed_at]
+    return page if len(own) == len(page.items) else Page(own, None)
 
 
 async def _members_card(

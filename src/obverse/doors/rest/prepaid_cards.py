@@ -135,7 +135,9 @@ async def change_card(request: HttpRequest, card_id: FromPath[str], data: JSONBo
     """Name a card, and say whether to be told of each use."""
     joined = services(request)
     card = await own_card(joined, caller_of(request), card_id)
-    changed = await joined.cards.change(card.id, name=data.name, tell_of_use=data.tell_of_use)
+    changed = await joined.cards.change(
+        card.id, name=data.name, tell_of_use=data.tell_of_use, owner=card.member_id
+    )
     return card_view(changed, Viewer.MEMBER)
 
 

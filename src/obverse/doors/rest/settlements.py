@@ -59,7 +59,8 @@ class SettlementView(View, frozen=True):
 
 
 class StatementView(View, frozen=True):
-    """brought_forward + captured - refunded - reversed - charged_back - loaded - fees = paid + carried_forward."""
+    """brought_forward + captured - refunded - reversed - charged_back - loaded - fees
+    = paid + carried_forward."""
 
     id: str
     object: str

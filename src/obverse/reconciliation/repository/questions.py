@@ -107,7 +107,8 @@ with {_JOURNAL}, {_PLACED}, parts as (
     union all
     select '{SALES_MERCHANT}'::uuid, -allocated_minor from sales where allocated_minor > 0
     union all
-    select '{SALES_MERCHANT}'::uuid, -r.amount_minor from sale_refunds as r join sales as s on s.id = r.sale_id
+    select '{SALES_MERCHANT}'::uuid, -r.amount_minor
+    from sale_refunds as r join sales as s on s.id = r.sale_id
     where r.state = 'done' and s.means <> 'card'
     union all
     select m.id, p.minor from placed as p join merchants as m on m.account_id = p.account_id

@@ -30,8 +30,9 @@ class DiameterLine:
     """A calling server of this name (Origin-Host), connected to the platform or to a relay before it."""
 
     def __init__(
-        self, host: str, port: int, origin_host: str, realm: str, session_names: Iterator[str]
+        self, host: str, port: int, origin_host: str, realm: str | None, session_names: Iterator[str]
     ) -> None:
+        """`realm` is the platform's; None where we are connected to the platform itself, which tells it."""
         self._address = host, port
         self._origin_host = origin_host
         self._realm = realm
@@ -51,10 +52,17 @@ class DiameterLine:
         hello.vendor_id = 0
         hello.product_name = "sandbox calling server"
         hello.auth_application_id = [_CREDIT_CONTROL]
-        _check(await self._ask(hello))
+        answer = _check(await self._ask(hello))
+        self._realm = self._realm or answer.origin_realm.decode()
         return self
 
+    def cut(self) -> None:
+        """Break the connection without a word."""
+        self._writer.transport.abort()
+
     async def __aexit__(self, *_: object) -> None:
+        if self._writer.is_closing():
+            return
         goodbye = DisconnectPeerRequest()
         goodbye.disconnect_cause = names.E_DISCONNECT_CAUSE_DO_NOT_WANT_TO_TALK_TO_YOU
         await self._ask(goodbye)
@@ -90,6 +98,7 @@ class DiameterLine:
     def _request(self, session: str, kind: int) -> Any:
         request = CreditControlRequest()
         request.session_id = session
+        assert self._realm is not None, "the platform told it when we connected"
         request.destination_realm = self._realm.encode()
         request.service_context_id = _CONTEXT
         request.cc_request_type = kind

@@ -39,8 +39,9 @@ update card_batches set seed_sealed = null, seed_key = null, exported_at = $2 wh
 
 CLOSE: Final = "update card_batches set state = 'closed' where id = $1"
 
+# Without a PIN a card is told from one that was sold and is closed since, also where its sale was taken back.
 VOID_CARDS: Final = """
-update cards set state = 'closed' from (
+update cards set state = 'closed', pin_hash = null from (
     select id, partition_id from cards where batch_id = $1 and state = 'inactive' order by id for update
 ) as unsold
 where cards.id = unsold.id and cards.partition_id = unsold.partition_id
@@ -54,10 +55,11 @@ where batch_id = $1 and id > coalesce($2, '00000000-0000-0000-0000-000000000000'
 
 # A card that was sold had its face value paid in; what refunds brought back on top of that is not another
 # sale. In a card that was not sold there is nothing, also where a sale was taken back. What was bought is
-# given money once the card has been given away.
+# given money once the card has been given away, and its next holder need not have set a PIN.
 COUNT: Final = """
 with paid as (
     select c.id, c.state, c.face_value_minor,
+        c.pin_hash is null and not coalesce(bool_or(l.kind = 'given'), false) as without_pin,
         coalesce(sum(a.credits_posted_minor), 0) as in_minor,
         coalesce(sum(a.credits_posted_minor - a.debits_posted_minor), 0) as left_minor
     from cards as c
@@ -65,16 +67,16 @@ with paid as (
         on l.source_id = c.funding[1] and l.partition_id = c.partition_id and l.kind in ('bought', 'given')
     left join accounts as a on a.id = l.account_id and a.partition_id = l.partition_id
     where c.batch_id = $1
-    group by c.id, c.state, c.face_value_minor
+    group by c.id, c.state, c.face_value_minor, c.pin_hash
 ), judged as (
     select face_value_minor, in_minor, left_minor,
-        state = 'inactive' as unsold, state = 'closed' and in_minor = 0 as voided
+        state = 'inactive' as unsold, state = 'closed' and without_pin as voided
     from paid
 )
 select count(*) as made, count(*) filter (where unsold) as unsold, count(*) filter (where voided) as voided,
     count(*) filter (where not unsold and not voided) as activated,
     coalesce(sum(face_value_minor) filter (where not unsold and not voided), 0) as activated_minor,
-    coalesce(sum(case when unsold then left_minor else least(in_minor, face_value_minor) end), 0)
+    coalesce(sum(case when unsold or voided then left_minor else least(in_minor, face_value_minor) end), 0)
         as ledger_minor
 from judged
 """

@@ -28,8 +28,11 @@ insert into lots ({_COLUMNS}, created_at)
 select account_id, $1, source_id, kind, currency, expires_at, $7
 from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
     as new (account_id, source_id, kind, currency, expires_at)
-order by account_id on conflict (account_id, partition_id) do nothing
+order by account_id on conflict (account_id, partition_id) do update set closed_at = null
+where lots.closed_at is not null
 """
+
+GIVEN: Final = f"select {_COLUMNS} from lots where source_id = any($1::uuid[]) and kind = 'given'"
 
 BALANCES: Final = """
 select l.account_id, l.partition_id, l.source_id, l.kind, l.currency, l.expires_at,
@@ -45,6 +48,12 @@ EXPIRED: Final = f"""
 select {_COLUMNS} from lots
 where partition_id = $1 and expires_at <= $2 and closed_at is null
 order by expires_at, account_id limit $3
+"""
+
+STILL_EXPIRED: Final = f"""
+select {_COLUMNS} from lots
+where partition_id = $1 and account_id = any($2::uuid[]) and expires_at <= $3 and closed_at is null
+order by expires_at, account_id
 """
 
 # The caller says which accounts money came back to; only lots that have ended are among those that change.
@@ -80,7 +89,10 @@ async def load_lots(
 
 
 async def open_lots(conn: Connection, partition_id: PartitionId, lots: Sequence[Lot], now: datetime) -> None:
-    """Store lots and their accounts, in id order; what is there already stays as it is."""
+    """Store lots and their accounts, in id order; what is there already stays as it is.
+
+    One that has ended and was dealt with is to be dealt with again: money comes into it.
+    """
     new = sorted({lot.account_id: lot for lot in lots}.values(), key=lambda lot: lot.account_id)
     await ledger.open_accounts(conn, [rules.lot_account(lot) for lot in new])
     await conn.execute(
@@ -111,6 +123,19 @@ async def balances(conn: Connection, source_ids: Iterable[SourceId]) -> list[Lot
 async def find_expired(conn: Connection, partition_id: PartitionId, now: datetime, limit: int) -> list[Lot]:
     """Lots whose time is over and that were not dealt with yet."""
     return [_lot(row) for row in await conn.fetch(EXPIRED, partition_id, now, limit)]
+
+
+async def still_expired(
+    conn: Connection, partition_id: PartitionId, account_ids: Sequence[AccountId], now: datetime
+) -> list[Lot]:
+    """Those of these lots whose time is over, now that their accounts are locked: money may have come back
+    into some, which is to be spent for a while longer."""
+    return [_lot(row) for row in await conn.fetch(STILL_EXPIRED, partition_id, account_ids, now)]
+
+
+async def given(conn: Connection, source_ids: Iterable[SourceId]) -> list[Lot]:
+    """The lots of these balances that were given away with their cards, or by the programme."""
+    return [_lot(row) for row in await conn.fetch(GIVEN, list(source_ids))]
 
 
 async def close(

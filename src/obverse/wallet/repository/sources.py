@@ -52,7 +52,13 @@ where member_id = any($1::uuid[]) and state <> 'removed' and state <> $2
 returning {_SEEN}
 """
 
-SET_MEMBER: Final = "update funding_sources set member_id = $2 where id = any($1::uuid[])"
+# What was suspended with its giver is not the next holder's trouble, and the other way round (OT-13).
+SET_MEMBER: Final = """
+update funding_sources set member_id = $2, state = case when state = 'removed' then state
+    when exists (select from members where id = $2 and standing = 'suspended') then 'suspended'
+    else 'active' end
+where id = any($1::uuid[])
+"""
 
 LOCK_CREDIT_LINES: Final = f"""
 select {_SEEN} from funding_sources
