@@ -5,24 +5,24 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from obverse.cards import CardsRekey, FulfilmentsRekey
-from obverse.draws import DrawsRekey
+from obverse.cards import CardsRekey, fulfilments_rekey
+from obverse.draws import draws_rekey
 from obverse.kit.database import Database
 from obverse.kit.database.checks import check_constants, check_server
 from obverse.kit.database.embedded import EmbeddedPostgres
 from obverse.kit.database.migrating import migrate
 from obverse.kit.errors import CannotStart
 from obverse.kit.settings import Settings
-from obverse.letters import LettersRekey
+from obverse.letters import letters_rekey
 from obverse.members import rekeys as member_rekeys
-from obverse.merchants import PayoutAccountsRekey
+from obverse.merchants import payout_accounts_rekey
 from obverse.notifications import WebhookSecretsRekey
-from obverse.orders import BuyersRekey, PiecesRekey
-from obverse.sales import SalesRekey
+from obverse.orders import PiecesRekey, buyers_rekey
+from obverse.sales import sales_rekey
 from obverse.treasury import rekeys as treasury_rekeys
 from obverse.vault import KeyRing, Rekey, Vault
 from obverse.vault.jobs import VaultCardsRekey
-from obverse.wallet import BankAccountsRekey, BatchSeedsRekey
+from obverse.wallet import bank_accounts_rekey, batch_seeds_rekey
 
 
 @asynccontextmanager
@@ -75,16 +75,16 @@ def rekeys(vault: Vault) -> Sequence[Rekey]:
     return (
         VaultCardsRekey(vault),
         CardsRekey(vault),
-        FulfilmentsRekey(vault),
-        BatchSeedsRekey(vault),
+        fulfilments_rekey(vault),
+        batch_seeds_rekey(vault),
         *member_rekeys(vault),
-        LettersRekey(vault),
-        PayoutAccountsRekey(vault),
+        letters_rekey(vault),
+        payout_accounts_rekey(vault),
         WebhookSecretsRekey(vault),
         *treasury_rekeys(vault),
-        DrawsRekey(vault),
-        BuyersRekey(vault),
+        draws_rekey(vault),
+        buyers_rekey(vault),
         PiecesRekey(vault),
-        SalesRekey(vault),
-        BankAccountsRekey(vault),
+        sales_rekey(vault),
+        bank_accounts_rekey(vault),
     )

@@ -29,7 +29,7 @@ from obverse.cards.fulfilment_model import (
     Place,
     PlasticWish,
 )
-from obverse.cards.fulfilments import Fulfilments, FulfilmentsRekey
+from obverse.cards.fulfilments import Fulfilments, fulfilments_rekey
 from obverse.cards.jobs import CardsRekey
 from obverse.cards.model import (
     STORED_VALUE,
@@ -81,7 +81,6 @@ __all__ = [
     "FulfilmentNotFound",
     "FulfilmentState",
     "Fulfilments",
-    "FulfilmentsRekey",
     "HandBalance",
     "HeldBy",
     "HolderUnknown",
@@ -105,5 +104,6 @@ __all__ = [
     "WrongPin",
     "controls_of",
     "face_expiry",
+    "fulfilments_rekey",
     "sight",
 ]

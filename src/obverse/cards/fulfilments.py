@@ -37,7 +37,8 @@ from obverse.kit.database import Connection
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import AuditId, CardId, FulfilmentId, MemberId, to_text
 from obverse.kit.paging import Page, PageRequest
-from obverse.kit.secret import Sealed, Secret
+from obverse.kit.resealing import Resealing
+from obverse.kit.secret import Secret
 from obverse.programmes import repository as programmes
 from obverse.vault.service import Vault
 
@@ -227,29 +228,9 @@ class Fulfilments(CardRoom):
         return Address(Secret(recipient), Secret(address), Secret(postal_code))
 
 
-class FulfilmentsRekey:
-    """Addresses of cards on their way: seal anew. A `Rekey` of the vault's rotation."""
-
-    name = "delivery addresses"
-
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-
-    async def count(self, conn: Connection) -> int:
-        """How many addresses are sealed under an older key."""
-        return await rows.count_stale(conn, self._vault.active_encryption)
-
-    async def step(self, conn: Connection, limit: int) -> int:
-        """Seal up to `limit` addresses anew in the caller's transaction; returns how many."""
-        await self._vault.pin_keys(conn)
-        stale = await rows.lock_stale(conn, self._vault.active_encryption, limit)
-        fresh = [(id_, self._anew(id_, sealed)) for id_, sealed in stale]
-        await rows.reseal(conn, fresh)
-        return len(fresh)
-
-    def _anew(self, id_: FulfilmentId, sealed: Sealed) -> Sealed:
-        context = fulfilment_context(id_)
-        return self._vault.seal(self._vault.open(sealed, context), context)
+def fulfilments_rekey(vault: Vault) -> Resealing[FulfilmentId]:
+    """Addresses of cards on their way follow when keys change."""
+    return Resealing("delivery addresses", vault, rows, fulfilment_context)
 
 
 def fulfilment_context(id_: FulfilmentId) -> bytes:

@@ -6,7 +6,7 @@ card was drawn, the other an amount from nobody in particular.
 """
 
 from obverse.draws.errors import AccountNotRefused, DrawNotFound, NotDrawable, NothingToDraw
-from obverse.draws.jobs import DrawsRekey
+from obverse.draws.jobs import draws_rekey
 from obverse.draws.model import Draw, Drawn, DrawState, Wish
 from obverse.draws.rules import HOUSE_MERCHANT
 from obverse.draws.service import Draws
@@ -19,8 +19,8 @@ __all__ = [
     "DrawState",
     "Drawn",
     "Draws",
-    "DrawsRekey",
     "NotDrawable",
     "NothingToDraw",
     "Wish",
+    "draws_rekey",
 ]

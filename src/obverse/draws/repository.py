@@ -137,9 +137,10 @@ async def count_stale(conn: Connection, key_version: int) -> int:
     return count
 
 
-async def lock_stale(conn: Connection, key_version: int, limit: int) -> list[Draw]:
+async def lock_stale(conn: Connection, key_version: int, limit: int) -> list[tuple[DrawId, Sealed]]:
     """Up to `limit` draws whose account is sealed under an older key, passing over what others hold."""
-    return [_draw(row) for row in await conn.fetch(LOCK_STALE, key_version, limit)]
+    rows = await conn.fetch(LOCK_STALE, key_version, limit)
+    return [(row["id"], Sealed(row["account_key"], row["account_sealed"])) for row in rows]
 
 
 async def reseal(conn: Connection, fresh: Sequence[tuple[DrawId, Sealed]]) -> None:

@@ -6,7 +6,7 @@ template, a language and the data for it; what it says stands in `templates/`.
 """
 
 from obverse.letters.errors import LetterNotFound, LetterUnderWay, UnknownTemplate
-from obverse.letters.jobs import Courier, LettersRekey
+from obverse.letters.jobs import Courier, letters_rekey
 from obverse.letters.model import Channel, Language, Letter, LetterState, LetterStatus
 from obverse.letters.rendering import Renderer
 from obverse.letters.rules import check_mail_address, check_phone_number
@@ -22,9 +22,9 @@ __all__ = [
     "LetterStatus",
     "LetterUnderWay",
     "Letters",
-    "LettersRekey",
     "Renderer",
     "UnknownTemplate",
     "check_mail_address",
     "check_phone_number",
+    "letters_rekey",
 ]

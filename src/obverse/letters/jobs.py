@@ -14,10 +14,11 @@ import structlog
 
 from obverse.kit import events
 from obverse.kit.clock import Clock
-from obverse.kit.database import Connection, Database
+from obverse.kit.database import Database
 from obverse.kit.errors import Unavailable
 from obverse.kit.events import Event
-from obverse.kit.ids import EventId, NewId, to_text
+from obverse.kit.ids import EventId, LetterId, NewId, to_text
+from obverse.kit.resealing import Resealing
 from obverse.kit.telemetry import LETTER_ATTEMPTS
 from obverse.letters import repository, rules
 from obverse.letters.model import Attempt, Channel, Due, LetterState, Problem, Progress, Written
@@ -193,24 +194,6 @@ class _Round:
     """Nobody could be reached: the others are not tried now."""
 
 
-class LettersRekey:
-    """Addresses and contents: seal anew under the active key. A `Rekey` of the vault's rotation."""
-
-    name = "letters"
-
-    def __init__(self, sealer: Sealer) -> None:
-        self._sealer = sealer
-
-    async def count(self, conn: Connection) -> int:
-        """How many letters are sealed under an older key."""
-        return await repository.count_stale(conn, self._sealer.active_encryption)
-
-    async def step(self, conn: Connection, limit: int) -> int:
-        """Seal up to `limit` letters anew in the caller's transaction; returns how many."""
-        await self._sealer.pin_keys(conn)
-        fresh = []
-        for id_, sealed in await repository.lock_stale(conn, self._sealer.active_encryption, limit):
-            context = letter_context(id_)
-            fresh.append((id_, self._sealer.seal(self._sealer.open(sealed, context), context)))
-        await repository.reseal(conn, fresh)
-        return len(fresh)
+def letters_rekey(sealer: Sealer) -> Resealing[LetterId]:
+    """Addresses and contents follow when keys change."""
+    return Resealing("letters", sealer, repository, letter_context)

@@ -7,7 +7,7 @@ the platform owes it money. Who wants to be one applies, and an operator decides
 
 from obverse.merchants.applications import Applications
 from obverse.merchants.errors import ApplicationNotFound, MerchantNotFound, MerchantNumberTaken
-from obverse.merchants.jobs import PayoutAccountsRekey
+from obverse.merchants.jobs import payout_accounts_rekey
 from obverse.merchants.model import (
     Application,
     ApplicationState,
@@ -45,10 +45,10 @@ __all__ = [
     "MerchantState",
     "Merchants",
     "OpenPayable",
-    "PayoutAccountsRekey",
     "PayoutTerms",
     "Rhythm",
     "SealedAccount",
     "Terms",
     "fee_minor",
+    "payout_accounts_rekey",
 ]

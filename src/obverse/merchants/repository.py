@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import asyncpg
 import msgspec
@@ -114,13 +114,6 @@ update merchant_applications set state = $2, reason = $3, decided_at = $4, key_i
 """
 
 
-class SealedNumber(NamedTuple):
-    """A bank account's number as it is stored."""
-
-    merchant_id: MerchantId
-    sealed: Sealed
-
-
 # merchants --------------------------------------------------------------------------------------------------
 
 
@@ -213,18 +206,18 @@ async def count_stale(conn: Connection, key_version: int) -> int:
     return count
 
 
-async def lock_stale(conn: Connection, key_version: int, limit: int) -> list[SealedNumber]:
+async def lock_stale(conn: Connection, key_version: int, limit: int) -> list[tuple[MerchantId, Sealed]]:
     """Up to `limit` of them in id order, passing over what others hold."""
     rows = await conn.fetch(LOCK_STALE, key_version, limit)
-    return [SealedNumber(id_, Sealed(version, ciphertext)) for id_, version, ciphertext in rows]
+    return [(id_, Sealed(version, ciphertext)) for id_, version, ciphertext in rows]
 
 
-async def reseal(conn: Connection, numbers: Sequence[SealedNumber]) -> None:
+async def reseal(conn: Connection, numbers: Sequence[tuple[MerchantId, Sealed]]) -> None:
     await conn.execute(
         RESEAL,
-        [number.merchant_id for number in numbers],
-        [number.sealed.ciphertext for number in numbers],
-        [number.sealed.key_version for number in numbers],
+        [id_ for id_, _ in numbers],
+        [sealed.ciphertext for _, sealed in numbers],
+        [sealed.key_version for _, sealed in numbers],
     )
 
 

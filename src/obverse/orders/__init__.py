@@ -18,7 +18,7 @@ from obverse.orders.errors import (
     SentJustNow,
     TooManyOrders,
 )
-from obverse.orders.jobs import BuyersRekey, PiecesRekey
+from obverse.orders.jobs import PiecesRekey, buyers_rekey
 from obverse.orders.model import (
     BulkTerms,
     BulkWish,
@@ -47,7 +47,6 @@ __all__ = [
     "BulkTerms",
     "BulkWish",
     "Buyer",
-    "BuyersRekey",
     "Design",
     "Gift",
     "Line",
@@ -72,4 +71,5 @@ __all__ = [
     "Revealed",
     "SentJustNow",
     "TooManyOrders",
+    "buyers_rekey",
 ]

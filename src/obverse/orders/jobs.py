@@ -3,37 +3,20 @@
 from msgspec.structs import replace
 
 from obverse.kit.database import Connection
+from obverse.kit.ids import OrderId
+from obverse.kit.resealing import Resealing
 from obverse.orders.repository import orders, pieces
 from obverse.orders.seals import buyer_context, gift_context, pin_context
 from obverse.vault import Vault
 
 
-class BuyersRekey:
-    """Who has ordered: seal anew under the active key. A `Rekey` of the vault's rotation."""
-
-    name = "buyers of orders"
-
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-
-    async def count(self, conn: Connection) -> int:
-        """How many buyers are sealed under an older key."""
-        return await orders.count_stale(conn, self._vault.active_encryption)
-
-    async def step(self, conn: Connection, limit: int) -> int:
-        """Seal up to `limit` buyers anew in the caller's transaction; returns how many."""
-        vault = self._vault
-        await vault.pin_keys(conn)
-        fresh = []
-        for id_, sealed in await orders.lock_stale(conn, vault.active_encryption, limit):
-            context = buyer_context(id_)
-            fresh.append((id_, vault.seal(vault.open(sealed, context), context)))
-        await orders.reseal(conn, fresh)
-        return len(fresh)
+def buyers_rekey(vault: Vault) -> Resealing[OrderId]:
+    """Who has ordered follows when keys change."""
+    return Resealing("buyers of orders", vault, orders, buyer_context)
 
 
 class PiecesRekey:
-    """PINs and gifts of orders: the same."""
+    """PINs and gifts of orders, two seals to a row. A `Rekey` of the vault's rotation."""
 
     name = "PINs and gifts of orders"
 

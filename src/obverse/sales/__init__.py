@@ -14,7 +14,7 @@ from obverse.sales.errors import (
     SaleNotFound,
     SaleNotPaid,
 )
-from obverse.sales.jobs import SalesRekey
+from obverse.sales.jobs import sales_rekey
 from obverse.sales.model import (
     How,
     Means,
@@ -49,6 +49,6 @@ __all__ = [
     "SaleWish",
     "Sales",
     "SalesAtBank",
-    "SalesRekey",
     "SubjectKind",
+    "sales_rekey",
 ]

@@ -277,9 +277,10 @@ async def count_stale(conn: Connection, active: int) -> int:
     return count
 
 
-async def lock_stale(conn: Connection, active: int, limit: int) -> list[Sale]:
+async def lock_stale(conn: Connection, active: int, limit: int) -> list[tuple[SaleId, Sealed]]:
     """Up to `limit` sales whose payer is sealed under another key, passing over what others hold."""
-    return [_sale(row) for row in await conn.fetch(LOCK_STALE, active, limit)]
+    rows = await conn.fetch(LOCK_STALE, active, limit)
+    return [(row["id"], Sealed(row["payer_key"], row["payer_sealed"])) for row in rows]
 
 
 async def reseal(conn: Connection, fresh: Sequence[tuple[SaleId, Sealed]]) -> None:

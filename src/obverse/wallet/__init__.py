@@ -5,9 +5,9 @@ own at their card company; credit lines; and cards issued against them. Source: 
 """
 
 from obverse.wallet.balances import Balances
-from obverse.wallet.bank_accounts import BankAccounts, BankAccountsRekey
+from obverse.wallet.bank_accounts import BankAccounts, bank_accounts_rekey
 from obverse.wallet.batch_model import BatchCount, BatchState, BatchWish, CardBatch, MadeCard
-from obverse.wallet.batches import BatchSeedsRekey, CardBatches
+from obverse.wallet.batches import CardBatches, batch_seeds_rekey
 from obverse.wallet.errors import (
     BankAccountLinked,
     BankAccountNotFound,
@@ -55,13 +55,11 @@ __all__ = [
     "BankAccountNotProvable",
     "BankAccountState",
     "BankAccounts",
-    "BankAccountsRekey",
     "BankCodeWrong",
     "BatchClosed",
     "BatchCount",
     "BatchExported",
     "BatchNotFound",
-    "BatchSeedsRekey",
     "BatchState",
     "BatchWish",
     "CardAlreadyLinked",
@@ -94,4 +92,6 @@ __all__ = [
     "Terms",
     "TooManyBankAccounts",
     "Wallet",
+    "bank_accounts_rekey",
+    "batch_seeds_rekey",
 ]

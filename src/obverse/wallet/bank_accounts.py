@@ -14,6 +14,7 @@ from obverse.kit.database import Connection, Database
 from obverse.kit.events import Event
 from obverse.kit.ids import BankTransferId, EventId, MemberId, NewId, SourceId, to_text
 from obverse.kit.money import CurrencyCode, Money
+from obverse.kit.resealing import Resealing
 from obverse.kit.secret import Secret
 from obverse.ledger.model import AccountKind
 from obverse.ledger.rules import house_account
@@ -221,29 +222,9 @@ class BankAccounts:
         return self._vault.token_hash(Secret(f"bank_code:{id_}:{code}"))
 
 
-class BankAccountsRekey:
-    """Numbers of linked accounts: seal anew under the active key. A `Rekey` of the vault's rotation."""
-
-    name = "linked bank accounts"
-
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-
-    async def count(self, conn: Connection) -> int:
-        """How many numbers are sealed under an older key."""
-        return await repository.count_stale(conn, self._vault.active_encryption)
-
-    async def step(self, conn: Connection, limit: int) -> int:
-        """Seal up to `limit` numbers anew in the caller's transaction; returns how many."""
-        vault = self._vault
-        await vault.pin_keys(conn)
-        stale = await repository.lock_stale(conn, vault.active_encryption, limit)
-        fresh = [
-            (id_, vault.seal(vault.open(sealed, account_context(id_)), account_context(id_)))
-            for id_, sealed in stale
-        ]
-        await repository.reseal(conn, fresh)
-        return len(fresh)
+def bank_accounts_rekey(vault: Vault) -> Resealing[SourceId]:
+    """Numbers of linked accounts follow when keys change."""
+    return Resealing("linked bank accounts", vault, repository, account_context)
 
 
 def account_context(id_: SourceId) -> bytes:

@@ -22,7 +22,8 @@ from obverse.kit.errors import KeyReused
 from obverse.kit.events import Event
 from obverse.kit.ids import AuditId, CardBatchId, CardId, EventId, NewId, PartitionId, to_text
 from obverse.kit.paging import Page, PageRequest
-from obverse.kit.secret import Sealed, Secret
+from obverse.kit.resealing import Resealing
+from obverse.kit.secret import Secret
 from obverse.merchants.service import Merchants
 from obverse.programmes import repository as programmes
 from obverse.programmes.model import Programme
@@ -217,29 +218,9 @@ class CardBatches:
         await events.append(conn, [Event(EventId(self._new_id()), news, batch.id, told, now)])
 
 
-class BatchSeedsRekey:
-    """What PINs of batches are drawn from: seal anew. A `Rekey` of the vault's rotation."""
-
-    name = "seeds of card batches"
-
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-
-    async def count(self, conn: Connection) -> int:
-        """How many seeds are sealed under an older key."""
-        return await rows.count_stale(conn, self._vault.active_encryption)
-
-    async def step(self, conn: Connection, limit: int) -> int:
-        """Seal up to `limit` seeds anew in the caller's transaction; returns how many."""
-        await self._vault.pin_keys(conn)
-        stale = await rows.lock_stale(conn, self._vault.active_encryption, limit)
-        fresh = [(id_, self._anew(id_, sealed)) for id_, sealed in stale]
-        await rows.reseal(conn, fresh)
-        return len(fresh)
-
-    def _anew(self, id_: CardBatchId, sealed: Sealed) -> Sealed:
-        context = _seed_context(id_)
-        return self._vault.seal(self._vault.open(sealed, context), context)
+def batch_seeds_rekey(vault: Vault) -> Resealing[CardBatchId]:
+    """What PINs of batches are drawn from follows when keys change."""
+    return Resealing("seeds of card batches", vault, rows, _seed_context)
 
 
 def _seed_context(id_: CardBatchId) -> bytes:

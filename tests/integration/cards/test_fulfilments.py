@@ -18,10 +18,10 @@ from obverse.cards import (
     FulfilmentExists,
     FulfilmentMoved,
     FulfilmentNotFound,
-    FulfilmentsRekey,
     FulfilmentState,
     NotPhysical,
     Place,
+    fulfilments_rekey,
 )
 from obverse.kit import audit
 from obverse.kit.errors import InvalidRequest
@@ -157,7 +157,7 @@ async def test_only_physical_programmes_cards_in_hand_are_made(house: House) -> 
 
 async def test_p11_addresses_are_sealed_and_follow_when_keys_change(house: House) -> None:
     taken = await in_the_making(house)
-    step = FulfilmentsRekey(house.vault)
+    step = fulfilments_rekey(house.vault)
     async with house.database.connection() as conn:
         stored = str(await conn.fetch("select f::text from fulfilments as f"))
     assert STREET not in stored

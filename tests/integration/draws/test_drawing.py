@@ -21,11 +21,11 @@ from obverse.draws import (
     HOUSE_MERCHANT,
     AccountNotRefused,
     DrawNotFound,
-    DrawsRekey,
     DrawState,
     NotDrawable,
     NothingToDraw,
     Wish,
+    draws_rekey,
     repository,
 )
 from obverse.draws.rules import house_merchant
@@ -404,7 +404,7 @@ async def test_the_account_is_sealed_while_it_is_needed_and_forgotten_then(
         patched.setattr(type(scene.treasury), "order", kill)
         with pytest.raises(Killed):
             await scene.draw(card)
-    rekey = DrawsRekey(scene.house.vault)
+    rekey = draws_rekey(scene.house.vault)
     before = await sealed(scene)
     await rotate(scene.house.database, scene.house.vault, [rekey], lambda *_: None)
     after = await sealed(scene)

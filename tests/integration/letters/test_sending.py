@@ -16,7 +16,7 @@ from tests.integration.letters.conftest import Post
 
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.secret import Secret
-from obverse.letters import Channel, Language, Letters, LettersRekey, LetterState, UnknownTemplate
+from obverse.letters import Channel, Language, Letters, LetterState, UnknownTemplate, letters_rekey
 from obverse.letters.errors import LetterForgotten, LetterNotFound, LetterUnderWay
 from obverse.letters.jobs import LEASE
 from obverse.letters.model import Attempt, Problem
@@ -293,7 +293,7 @@ async def test_keys_turn_over_while_letters_wait(post: Post, tmp_path: Path) -> 
     letters = Letters(post.database, vault, clock=post.clock, new_id=post.new_id)
     async with post.database.transaction() as conn:
         await letters.post(conn, [a_letter(number) for number in range(1, 6)])
-    steps = [LettersRekey(vault)]
+    steps = [letters_rekey(vault)]
     await rotate(post.database, vault, steps, lambda *_: None, batch=2)
     await retire(post.database, vault, steps)
     courier = a_courier(post.mail._carrier, post.database, vault, post.clock, post.new_id)

@@ -16,9 +16,9 @@ from obverse.merchants import (
     Merchant,
     MerchantChange,
     MerchantState,
-    PayoutAccountsRekey,
     Rhythm,
     Terms,
+    payout_accounts_rekey,
 )
 from obverse.merchants.errors import MerchantClosed
 from obverse.vault import SealBroken
@@ -134,7 +134,7 @@ async def test_a_rotation_of_keys_seals_every_account_number_anew(house: House) 
     merchants = [
         await a_merchant(house.merchants, account=a_bank_account(f"{number:010d}")) for number in range(5)
     ]
-    step = PayoutAccountsRekey(house.vault)
+    step = payout_accounts_rekey(house.vault)
     await rotate(house.database, house.vault, [step], lambda name, done, total: None, batch=2)
     await retire(house.database, house.vault, [step])
     fresh = merchants_room(house.database, house.clock, house.new_id, vault=house.vault)

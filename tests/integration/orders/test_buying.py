@@ -20,7 +20,6 @@ from obverse.kit.ids import NewId, to_text
 from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
 from obverse.orders import (
-    BuyersRekey,
     OrderNotFound,
     OrderState,
     PiecesRekey,
@@ -28,6 +27,7 @@ from obverse.orders import (
     Placed,
     ProgrammeNotSold,
     TooManyOrders,
+    buyers_rekey,
 )
 from obverse.orders.repository import pieces as piece_rows
 from obverse.programmes import ProgrammeState
@@ -244,7 +244,7 @@ async def test_what_is_sealed_follows_when_keys_change(shop: Shop) -> None:
     placed = await shop.again(placed)
     before = await shop.orders.reveal(placed.order)
 
-    rekeys = [BuyersRekey(shop.house.vault), PiecesRekey(shop.house.vault)]
+    rekeys = [buyers_rekey(shop.house.vault), PiecesRekey(shop.house.vault)]
     await rotate(shop.house.database, shop.house.vault, rekeys, lambda *_: None)
 
     async with shop.house.database.connection() as conn:

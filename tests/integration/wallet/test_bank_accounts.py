@@ -16,12 +16,12 @@ from obverse.wallet import (
     BankAccountLinked,
     BankAccountNotFound,
     BankAccountNotProvable,
-    BankAccountsRekey,
     BankAccountState,
     BankCodeWrong,
     CardWish,
     SourceKind,
     TooManyBankAccounts,
+    bank_accounts_rekey,
 )
 
 NUMBER = "555666777888"
@@ -133,7 +133,7 @@ async def test_numbers_move_to_new_keys(shop: Shop) -> None:
     linked = await shop.linked_account(member)
 
     await rotate(
-        shop.house.database, shop.house.vault, [BankAccountsRekey(shop.house.vault)], lambda *_: None
+        shop.house.database, shop.house.vault, [bank_accounts_rekey(shop.house.vault)], lambda *_: None
     )
 
     async with shop.house.database.connection() as conn:

@@ -24,7 +24,6 @@ from obverse.wallet import (
     BatchCount,
     BatchExported,
     BatchNotFound,
-    BatchSeedsRekey,
     BatchState,
     BatchWish,
     CardBatch,
@@ -32,6 +31,7 @@ from obverse.wallet import (
     LotKind,
     MadeCard,
     NoAgent,
+    batch_seeds_rekey,
 )
 
 BY = {"actor": "key_01h455vb4pex5vsknk084sn02q", "reason": "for the shop at the corner"}
@@ -203,7 +203,7 @@ async def test_a_closed_batch_is_listed_no_more(house: House) -> None:
 
 async def test_seeds_follow_when_keys_change(house: House) -> None:
     batch = await a_batch(house)
-    step = BatchSeedsRekey(house.vault)
+    step = batch_seeds_rekey(house.vault)
     await rotate(house.database, house.vault, [step], lambda name, done, total: None)
     await retire(house.database, house.vault, [step])
     (line, *_) = await exported(house, batch)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from obverse.kit.database import Connection
 from obverse.kit.ids import ReceiptId
@@ -195,18 +194,18 @@ async def count_stale(conn: Connection, active: int) -> int:
     return count
 
 
-async def lock_stale(conn: Connection, active: int, limit: int) -> list[tuple[UUID, Sealed]]:
+async def lock_stale(conn: Connection, active: int, limit: int) -> list[tuple[ReceiptId, Sealed]]:
     """Some of them, locked; what somebody else holds is left out."""
     rows = await conn.fetch(LOCK_STALE, active, limit)
     return [(row[0], Sealed(row[1], row[2])) for row in rows]
 
 
-async def reseal(conn: Connection, fresh: Mapping[UUID, Sealed]) -> None:
+async def reseal(conn: Connection, fresh: Sequence[tuple[ReceiptId, Sealed]]) -> None:
     await conn.execute(
         RESEAL,
-        list(fresh),
-        [sealed.key_version for sealed in fresh.values()],
-        [sealed.ciphertext for sealed in fresh.values()],
+        [id_ for id_, _ in fresh],
+        [sealed.key_version for _, sealed in fresh],
+        [sealed.ciphertext for _, sealed in fresh],
     )
 
 

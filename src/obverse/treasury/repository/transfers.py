@@ -1,6 +1,6 @@
 """Bank transfers in the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -213,18 +213,18 @@ async def count_stale(conn: Connection, active: int) -> int:
     return count
 
 
-async def lock_stale(conn: Connection, active: int, limit: int) -> list[tuple[UUID, Sealed]]:
+async def lock_stale(conn: Connection, active: int, limit: int) -> list[tuple[BankTransferId, Sealed]]:
     """Some of them, locked; what somebody else holds is left out."""
     rows = await conn.fetch(LOCK_STALE, active, limit)
     return [(row[0], Sealed(row[1], row[2])) for row in rows]
 
 
-async def reseal(conn: Connection, fresh: Mapping[UUID, Sealed]) -> None:
+async def reseal(conn: Connection, fresh: Sequence[tuple[BankTransferId, Sealed]]) -> None:
     await conn.execute(
         RESEAL,
-        list(fresh),
-        [sealed.key_version for sealed in fresh.values()],
-        [sealed.ciphertext for sealed in fresh.values()],
+        [id_ for id_, _ in fresh],
+        [sealed.key_version for _, sealed in fresh],
+        [sealed.ciphertext for _, sealed in fresh],
     )
 
 
