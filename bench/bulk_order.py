@@ -37,7 +37,7 @@ async def order_in_bulk(platform: Platform, rooms: Rooms) -> Measured:
     )
     lines = [f"staff{n}@company.example,Staff {n},{_AMOUNT},Thank you" for n in range(_GIFTS)]
     body = {
-        "buyer": {"name": "A Company", "phone": "02-123-4567", "email": "orders@company.example"},
+        "buyer": {"name": "A Company", "phone": "02-123-4567", "mail": "orders@company.example"},
         "sender": "A Company",
         "programme": to_text("prog", programme.id),
         "payment": {"means": "card", "card": _card()},

@@ -28,7 +28,7 @@ from obverse.sandbox.card_company.cards import make_card
 PIECES = 4_000
 AMOUNT = 5_000
 SECONDS_MAX = 60
-BUYER = {"name": "A Company", "phone": "02-123-4567", "email": "orders@company.example"}
+BUYER = {"name": "A Company", "phone": "02-123-4567", "mail": "orders@company.example"}
 
 
 def a_long_list() -> str:

@@ -28,7 +28,7 @@ _PHONE_NUMBER: Final = re.compile(r"\+?[0-9]{8,15}")
 _PHONE_SPACING: Final = re.compile(r"[ .()-]")
 
 
-def check_mail_address(address: Secret, param: str = "email") -> Secret:
+def check_mail_address(address: Secret, param: str = "mail") -> Secret:
     """A mail address that letters can be sent to: ASCII, unquoted, at most 254 characters.
 
     Nothing that passes can hold a line break, a space or a second address. Raises `InvalidRequest`.

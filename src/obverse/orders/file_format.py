@@ -26,7 +26,7 @@ PROBLEMS_MAX: Final = 1_000
 """So many wrong lines are named; a file with more is probably another file."""
 
 _COLUMN_OF: Final = {
-    "email": "mail",
+    "mail": "mail",
     "name": "name",
     "message": "message",
     "denomination": "amount",

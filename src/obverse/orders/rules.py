@@ -120,7 +120,7 @@ def checked_buyer(buyer: Buyer) -> Buyer:
     for text, param in ((buyer.address, "buyer.address"), (buyer.occupation, "buyer.occupation")):
         if text is not None:
             _check_text(text, TEXT_LENGTH_MAX, param)
-    mail = check_mail_address(buyer.mail, "buyer.email")
+    mail = check_mail_address(buyer.mail, "buyer.mail")
     return replace(buyer, mail=mail, phone=check_phone_number(buyer.phone, "buyer.phone"))
 
 
@@ -131,7 +131,7 @@ def checked_gift(gift: Gift, param: str = "gift") -> Gift:
         _check_text(gift.name, NAME_LENGTH_MAX, f"{param}.name")
     if gift.message is not None:
         _check_text(gift.message, MESSAGE_LENGTH_MAX, f"{param}.message")
-    return replace(gift, mail=check_mail_address(gift.mail, f"{param}.email"))
+    return replace(gift, mail=check_mail_address(gift.mail, f"{param}.mail"))
 
 
 def checked_lines(lines: Sequence[Line]) -> list[Line]:

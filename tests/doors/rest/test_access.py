@@ -156,7 +156,7 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
         401, 401, {"pin": "482913", "pin_again": "482913"}
     ),
     ("PUT", "/v1/orders/current/pieces/{number}/gift"): Row(
-        401, 401, {"email": "stranger@example.com", "sender": "Stranger"}
+        401, 401, {"mail": "stranger@example.com", "sender": "Stranger"}
     ),
     ("POST", "/v1/orders/current/pieces/{number}/gift/resend"): Row(401, 401),
     ("POST", "/v1/orders/current/pieces/{number}/gift/withdraw"): Row(401, 401),

@@ -13,9 +13,9 @@ from tests.factories.wallet import card_details
 from obverse.kit.ids import to_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-BUYER = {"name": "Canary Buyer", "phone": "010-1234-5678", "email": "canary-buyer@example.com"}
+BUYER = {"name": "Canary Buyer", "phone": "010-1234-5678", "mail": "canary-buyer@example.com"}
 GIFT = {
-    "email": "canary-friend@example.com",
+    "mail": "canary-friend@example.com",
     "sender": "A friend",
     "design": "birthday",
     "message": "For you",
@@ -139,7 +139,7 @@ async def test_pp3_a_card_is_given_not_sent_twice_in_a_minute_and_taken_back(
     gift = f"{CURRENT}/pieces/2/gift"
 
     given = await rest.client.put(gift, json=GIFT, headers=buyer)
-    assert (given.json()["state"], given.json()["gift"]["email"]) == ("given", GIFT["email"])
+    assert (given.json()["state"], given.json()["gift"]["mail"]) == ("given", GIFT["mail"])
     assert (await rest.client.put(gift, json=GIFT, headers=buyer)).json() == given.json()
     soon = await rest.client.post(f"{gift}/resend", headers=buyer)
     assert (soon.status_code, soon.json()["code"]) == (429, "gift_sent_just_now")
@@ -181,7 +181,7 @@ async def test_p12_buyers_see_their_own_orders_and_operators_no_buyers(rest: Res
     assert seen.json()["id"] != placed["id"]
     assert (await rest.client.get(f"/v1/orders/{placed['id']}", headers=stranger)).status_code == 401
     own = await rest.client.get(f"{CURRENT}/pieces/1", headers=buyer)
-    assert own.json()["gift"]["email"] == GIFT["email"]
+    assert own.json()["gift"]["mail"] == GIFT["mail"]
     missing = await rest.client.get(f"{CURRENT}/pieces/2", headers=buyer)
     assert (missing.status_code, missing.json()["code"]) == (404, "piece_not_found")
     for path in (f"/v1/orders/{placed['id']}", "/v1/orders?status=allocated"):

@@ -32,7 +32,7 @@ def test_a_mail_address_is_taken_without_what_stands_around_it(text: str) -> Non
 def test_what_is_no_mail_address_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_mail_address(Secret(text))
-    assert (str(refused.value), refused.value.param) == ("That is not a mail address.", "email")
+    assert (str(refused.value), refused.value.param) == ("That is not a mail address.", "mail")
 
 
 @pytest.mark.parametrize(

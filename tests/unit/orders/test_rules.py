@@ -88,8 +88,8 @@ def test_pp1_a_seventh_denomination_is_too_many() -> None:
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
-        pytest.param({"mail": Secret("nobody")}, "buyer.email", id="no mail address"),
-        pytest.param({"mail": Secret("a@b.example\r\nBcc: c@d.example")}, "buyer.email", id="two lines"),
+        pytest.param({"mail": Secret("nobody")}, "buyer.mail", id="no mail address"),
+        pytest.param({"mail": Secret("a@b.example\r\nBcc: c@d.example")}, "buyer.mail", id="two lines"),
         pytest.param({"phone": Secret("12")}, "buyer.phone", id="no phone number"),
         pytest.param({"name": Secret(" ")}, "buyer.name", id="no name"),
         pytest.param({"occupation": Secret("x" * 201)}, "buyer.occupation", id="too long"),
@@ -105,7 +105,7 @@ def test_pp2_a_buyer_can_be_reached(changes: dict[str, Secret], param: str) -> N
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
-        pytest.param({"mail": "@"}, "gift.email", id="no mail address"),
+        pytest.param({"mail": "@"}, "gift.mail", id="no mail address"),
         pytest.param({"sender": Secret("\u202eevil")}, "gift.sender", id="a name that turns the text around"),
         pytest.param({"message": Secret("x" * 301)}, "gift.message", id="a long message"),
     ],

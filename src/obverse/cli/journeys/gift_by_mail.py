@@ -69,7 +69,7 @@ class GiftByMail(Journey):
     @step("Kim orders a card of 20,000 won for Lena, to be paid by bank transfer: nothing is sent yet")
     async def orders(self) -> None:
         self.mail, kim = mailbox(self.world, "lena"), mailbox(self.world, "kim")
-        gift = {"email": self.mail, "sender": "Kim", "design": "birthday", "message": "Many happy returns"}
+        gift = {"mail": self.mail, "sender": "Kim", "design": "birthday", "message": "Many happy returns"}
         lines = [line(self.programme, 20_000, gift=gift)]
         site, key = self.world.person("Kim"), random_key(self.world)
         placed = await place_order(site, kim, lines, TRANSFER, key=key)

@@ -79,7 +79,7 @@ async def place_order(
     buyer: Caller, mail: str, lines: Sequence[Mapping[str, Any]], payment: Mapping[str, Any], *, key: str
 ) -> Answer:
     """Order cards without an account (PP-2)."""
-    who = {"name": "Somebody", "phone": "010-1234-5678", "email": mail}
+    who = {"name": "Somebody", "phone": "010-1234-5678", "mail": mail}
     order = {"buyer": who, "lines": lines, "payment": payment, "language": "en"}
     return await buyer.post("/v1/orders", order, key=key)
 

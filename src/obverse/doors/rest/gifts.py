@@ -32,7 +32,7 @@ Pin = Annotated[str, Meta(min_length=1, max_length=12, extra_json_schema={"forma
 class GiftBody(Body, frozen=True):
     """Who gets it, and what the mail says. `sender` is the giver's name as the recipient reads it."""
 
-    email: SecretText
+    mail: SecretText
     sender: SecretText
     name: SecretText | None = None
     design: Design = Design.PLAIN
@@ -60,7 +60,7 @@ class ShownPiece(StrEnum):
 
 
 class GiftView(View, frozen=True):
-    email: str
+    mail: str
     sender: str
     name: str | None
     design: Design
@@ -164,7 +164,7 @@ async def withdraw_gift(request: HttpRequest, number: FromPath[int]) -> PieceVie
 def gift(body: GiftBody) -> Gift:
     """The gift that a body asks for."""
     return Gift(
-        mail=Secret(body.email),
+        mail=Secret(body.mail),
         sender=Secret(body.sender),
         name=Secret(body.name) if body.name is not None else None,
         design=body.design,
@@ -189,7 +189,7 @@ def _view(order: Order, sight: PieceSight) -> PieceView:
 
 def _gift_view(given: Gift) -> GiftView:
     return GiftView(
-        email=given.mail.reveal(),
+        mail=given.mail.reveal(),
         sender=given.sender.reveal(),
         name=given.name.reveal() if given.name is not None else None,
         design=given.design,

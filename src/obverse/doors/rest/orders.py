@@ -78,7 +78,7 @@ class BuyerBody(Body, frozen=True):
 
     name: SecretText
     phone: SecretText
-    email: SecretText
+    mail: SecretText
     address: SecretText | None = None
     occupation: SecretText | None = None
 
@@ -313,7 +313,7 @@ def _buyer(body: BuyerBody) -> WhoBuys:
     return WhoBuys(
         name=Secret(body.name),
         phone=Secret(body.phone),
-        mail=Secret(body.email),
+        mail=Secret(body.mail),
         address=Secret(body.address) if body.address is not None else None,
         occupation=Secret(body.occupation) if body.occupation is not None else None,
     )
