@@ -227,3 +227,21 @@ async def test_cash_at_an_agents_till_is_told_and_so_is_its_undoing(world: Engin
     await adds_up(world, card, found)
     await world.engine.capture(waiting)
     await adds_up(world, card, await entries(world, card))
+
+
+@pytest.mark.parametrize("as_member", [False, True], ids=["in hand", "as a member"])
+async def test_p12_what_a_giver_tried_and_took_back_is_not_told_to_who_takes_the_card(
+    world: EngineWorld, as_member: bool
+) -> None:
+    house = world.house
+    giver, taker = await a_wallet_member(house), await a_wallet_member(house)
+    card, face, _ = await a_prepaid_card(house, balance_minor=10_000, member=giver)
+    tried = await world.engine.authorize(world.request(face, 3_000))
+    await world.engine.cancel(tried.id)
+    _, token = await house.cards.hand_over(card.id)
+    given, _ = await house.cards.claim(token, member_id=taker.id if as_member else None)
+    viewer = Viewer.MEMBER if as_member else Viewer.RECIPIENT
+    found = await entries(world, given, viewer)
+    assert [entry.kind for entry in found if entry.merchant_id] == []
+    await adds_up(world, given, found)
+    assert [e.kind for e in await entries(world, given, Viewer.OPERATOR) if e.merchant_id] != []

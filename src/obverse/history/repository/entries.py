@@ -22,11 +22,17 @@ from obverse.kit.money import CurrencyCode, Money
 from obverse.kit.paging import NEWEST
 from obverse.wallet.model import SourceKind
 
+# What a card was tried for before somebody took it over is none of theirs (OT-8); all of it came back.
+_CLAIMED: Final = """
+(select max(claimed_at) from claim_links as k where k.card_id = c.id and k.partition_id = c.partition_id)
+"""
+
 # With `$2`, whoever sees where handed-over cards are spent.
-_OF_MEMBER: Final = """
+_OF_MEMBER: Final = f"""
 own as (
-    select id, partition_id, kind, name, last_four, funding, held_by = 'member' or $2 as shows_place
-    from cards where member_id = $1
+    select id, partition_id, kind, name, last_four, funding, held_by = 'member' or $2 as shows_place,
+        case when held_by = 'member' and not $2 then {_CLAIMED} end as since
+    from cards as c where member_id = $1
 ), balances as (
     select f.id, c.id as card_id, c.kind as card_kind, c.name, c.last_four
     from own as c cross join lateral unnest(c.funding) as u (id) join funding_sources as f on f.id = u.id
@@ -36,10 +42,11 @@ own as (
 )"""
 
 # Whoever has one card in hand, and learns nothing of who pays behind it.
-_OF_CARD: Final = """
+_OF_CARD: Final = f"""
 own as (
-    select id, partition_id, kind, name, last_four, funding, true as shows_place
-    from cards where id = $1
+    select id, partition_id, kind, name, last_four, funding, true as shows_place,
+        case when $2 then {_CLAIMED} end as since
+    from cards as c where id = $1
 ), balances as (
     select f.id, c.id as card_id, c.kind as card_kind, c.name, c.last_four
     from own as c cross join lateral unnest(c.funding) as u (id) join funding_sources as f on f.id = u.id
@@ -55,7 +62,8 @@ paid as materialized (
     from own as c
     cross join lateral (
         select id, partition_id, status, purpose, entry, currency, merchant_id, captured_at_once, created_at
-        from authorizations where card_id = c.id and status <> 'declined' offset 0
+        from authorizations where card_id = c.id and status <> 'declined'
+            and (c.since is null or created_at >= c.since) offset 0
     ) as p
     cross join lateral (
         select position, source_id, kind as source_kind, amount_minor as leg_minor, transfer_id,
