@@ -45,6 +45,11 @@ where {BETWEEN} order by txid, id limit $4
 ADVANCE: Final = "update event_readers set txid = $2::text::xid8, event_id = $3 where name = $1"
 
 
+BEGIN_HERE: Final = """
+update event_readers set txid = pg_snapshot_xmin(pg_current_snapshot()), event_id = $2 where name = $1
+"""
+
+
 class Position(NamedTuple):
     """Everything up to this event of this transaction has been handed on."""
 
@@ -87,6 +92,11 @@ async def outstanding(conn: Connection, reader: Reader, listens_from: int = 0) -
 async def advance(conn: Connection, reader: Reader, last: Position) -> None:
     """Note that everything up to this event has been handed on."""
     await conn.execute(ADVANCE, reader, str(last.txid), last.event_id)
+
+
+async def begin_here(conn: Connection, reader: Reader) -> None:
+    """Pass over everything that was settled before the caller's transaction without its being read."""
+    await conn.execute(BEGIN_HERE, reader, FIRST)
 
 
 async def catch_up(

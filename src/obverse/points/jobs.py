@@ -72,6 +72,8 @@ class Accrual:
 
     async def _next_batch(self) -> bool:
         async with self._database.transaction() as conn:
+            if not await repository.any_rule(conn):
+                return False  # payments are not to pay for what nobody has asked for
             news = await outbox.catch_up(conn, Reader.POINTS, _PAYMENT_NEWS | _CARD_NEWS)
             if news is None:
                 return False

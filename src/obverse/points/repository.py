@@ -29,6 +29,8 @@ LOCK_RULE: Final = f"select {_RULE} from points_rules where id = $1 for update"
 
 END_RULE: Final = "update points_rules set ends_at = $2 where id = $1"
 
+ANY_RULE: Final = "select exists (select from points_rules)"
+
 RULES: Final = f"select {_RULE} from points_rules order by id"
 
 RULES_PAGE: Final = f"""
@@ -117,6 +119,12 @@ async def lock_rule(conn: Connection, id_: PointsRuleId) -> PointsRule | None:
 
 async def end_rule(conn: Connection, id_: PointsRuleId, ends_at: datetime) -> None:
     await conn.execute(END_RULE, id_, ends_at)
+
+
+async def any_rule(conn: Connection) -> bool:
+    """Whether there ever was a rule."""
+    found: bool = await conn.fetchval(ANY_RULE)
+    return found
 
 
 async def rules(conn: Connection) -> list[PointsRule]:

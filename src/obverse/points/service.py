@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from obverse.kit import audit
+from obverse.kit import audit, outbox
 from obverse.kit.audit import AuditEntry, check_reason
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.ids import AuditId, MemberId, NewId, PointsRuleId, to_text
 from obverse.kit.money import CurrencyCode
+from obverse.kit.outbox import Reader
 from obverse.kit.paging import Page, PageRequest
 from obverse.merchants import repository as merchants
 from obverse.merchants.errors import MerchantNotFound
@@ -50,6 +51,8 @@ class Points:
                 raise MerchantNotFound("merchant")
             if terms.programme_id is not None and not await programmes.load(conn, [terms.programme_id]):
                 raise ProgrammeNotFound("programme")
+            if not await repository.any_rule(conn):
+                await outbox.begin_here(conn, Reader.POINTS)  # nothing before it earns
             await repository.insert_rule(conn, rule)
             await self._record(conn, "points_rule.set", rule, actor, reason)
         return rule
