@@ -20,7 +20,9 @@ with moved as (
 select a.id, a.status, a.amount_minor, a.captured_minor, a.released_minor, a.refunded_minor, m.minor
 from authorizations as a left join moved as m on (m.partition_id, m.subject_id) = (a.partition_id, a.id)
 where coalesce(m.minor, 0) <> case
-    when a.status = 'approved' then a.amount_minor - a.released_minor - a.refunded_minor else 0 end
+    when a.status = 'approved' then a.amount_minor - a.released_minor - a.refunded_minor
+    -- What was in dispute when a payment was undone is its merchant's until that is decided.
+    when a.status = 'reversed' then a.captured_minor - a.refunded_minor else 0 end
 """
 
 # Whatever has become of a payment is what its actions say, and what its legs say together.
