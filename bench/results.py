@@ -26,6 +26,8 @@ class Load:
     p50_ms_max: float | None = None
     p99_ms_max: float | None = None
     grown_mib_max: float | None = None
+    rounds: int = 3
+    """How often it is measured; what takes a minute is its own average."""
 
 
 LOADS: Final = (
@@ -44,6 +46,7 @@ LOADS: Final = (
         "a business day of 1 million captures, settled",
         per_second_min=20_000,
         grown_mib_max=32,
+        rounds=1,
     ),
     Load("bulk_order", "10,000 gifts in one order, paid to allocated", per_second_min=1_000),
     Load(
@@ -51,6 +54,7 @@ LOADS: Final = (
         "100,000 members hear of their day, by mail",
         per_second_min=1_667,
         grown_mib_max=32,
+        rounds=1,
     ),
     Load("start", "empty directory to first answer", p50_ms_max=5_000),
     Load("full_tables", "1 million cards, 10 million payments stored", "on_us_iso8583", 0.8),
