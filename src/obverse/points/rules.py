@@ -23,10 +23,7 @@ def check_terms(terms: RuleTerms) -> None:
 
 
 def paid_minor(step: Step) -> int:
-    """What of a step counts: what was paid with points earns none.
-
-    >>> # 4,000 in points and 6,000 in money: 6,000 count
-    """
+    """What of a step counts: of 4,000 paid in points and 6,000 in money, 6,000."""
     return sum(
         part for part, kind in zip(step.parts, step.kinds, strict=True) if kind != SourceKind.POINTS.value
     )

@@ -161,11 +161,6 @@ class Balances:
             found[balance.lot.source_id].append(balance)
         return found
 
-    async def available_minor(self, conn: Connection, partition_id: PartitionId, source_id: SourceId) -> int:
-        """What this balance holds that may be spent, with its accounts locked until the commit."""
-        await self._lock(conn, partition_id, [source_id])
-        return sum(b.available_minor for b in await lot_rows.balances(conn, [source_id]))
-
     async def expire(self) -> int:
         """Take what was not spent in time as income, lot by lot; returns how many lots that were (PP-14)."""
         expired = 0

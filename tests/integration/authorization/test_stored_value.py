@@ -137,6 +137,19 @@ async def test_p08_a_load_is_undone_by_its_reversal_once_and_not_while_it_is_spe
     assert await available(world.house, card) == 0
 
 
+async def test_p08_a_spent_load_whose_till_was_told_no_is_given_up_and_not_tried_for_ever(
+    world: EngineWorld,
+) -> None:
+    card, face, _ = await a_prepaid_card(world.house, balance_minor=0)
+    arrived = world.house.clock.now()
+    await world.engine.authorize(a_load(world, face, 20_000, request_key="load"))
+    await world.engine.authorize(world.request(face, 5_000, capture=True))
+    world.engine.reverse_later("load", face.number, Money(20_000, KRW), in_doubt_since=arrived)
+    (undoing,) = world.engine._later
+    await asyncio.wait_for(undoing, 5)
+    assert await available(world.house, card) == 15_000
+
+
 async def test_an_agents_card_is_sold_once_however_many_tills_try(world: EngineWorld) -> None:
     card, face, _ = await a_prepaid_card(
         world.house, balance_minor=0, state=CardState.INACTIVE, batch_id=CardBatchId(world.house.new_id()),

@@ -21,6 +21,7 @@ from obverse.authorization.model import (
     Decline,
     Entry,
     Purpose,
+    Rule,
     Status,
 )
 from obverse.cards.model import Card, CardKind, CardState, Controls, Service, SpentOn
@@ -78,8 +79,8 @@ class Purse:
         return Authorize(
             id=AuthorizationId(uuid4()),
             request=request,
-            number_hashes=[self.card.number_hash],
-            **{"cvv_ok": True, "fingerprint": b"", "pin_hash": None} | changes,
+            **{"number_hashes": [self.card.number_hash], "cvv_ok": True, "fingerprint": b"", "pin_hash": None}
+            | changes,
         )
 
 
@@ -296,6 +297,15 @@ def test_a_programme_that_was_closed_takes_no_more_money_in() -> None:
     batch = purse.batch()
     batch._programmes = {PROGRAMME.id: replace(PROGRAMME, state=ProgrammeState.CLOSED)}
     assert paid(batch.decide(purse.ask(a_load(20_000), cvv_ok=None))).decline is Decline.NOT_CHARGEABLE
+
+
+def test_p17_a_shop_that_is_no_agent_learns_of_no_number_by_loads() -> None:
+    purse = a_purse(10_000)
+    batch = purse.batch()
+    real = purse.ask(a_load(20_000, SHOP), cvv_ok=None)
+    guessed = purse.ask(a_load(20_000, SHOP), cvv_ok=None, number_hashes=[b"nobody's"])
+    answers = [paid(batch.decide(ask)) for ask in (real, guessed)]
+    assert [(a.decline, a.failed_rules) for a in answers] == [(Decline.NOT_AN_AGENT, Rule.AGENT)] * 2
 
 
 def test_what_was_paid_in_can_be_spent_at_once_and_only_what_is_left_is_taken_back() -> None:
