@@ -255,7 +255,7 @@ async def test_ot8_neither_side_learns_the_others_account_card_or_identity(
 
     draw = {"draw": drawn.json()["id"], "number": face["number"], "reference": order.reference}
     assert search(heard_by_giver, recipient | draw) == []
-    assert b"6010" not in heard_by_giver
+    assert b'"6010"' not in heard_by_giver
     assert to_text("mer", HOUSE_MERCHANT).encode() not in heard_by_giver
     assert b'"020"' not in heard_by_giver
     assert search(heard_by_recipient, giver) == []
