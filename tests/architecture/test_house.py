@@ -15,8 +15,8 @@ from obverse.kit.settings import settings_table
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "obverse"
 ROOMS = (
-    "access", "authorization", "billing", "cards", "charging", "checkouts", "clearing/claims",
-    "clearing/presentments", "disputes", "draws", "history", "ledger", "letters", "members", "merchants",
+    "access", "accrual", "authorization", "billing", "cards", "charging", "checkouts", "clearing/claims",
+    "clearing/presentments", "codes", "disputes", "draws", "history", "ledger", "letters", "members", "merchants",
     "metering", "notifications", "orders", "points", "reconciliation", "sales", "settlement", "treasury",
     "vault", "wallet",
 )  # fmt: skip

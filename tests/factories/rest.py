@@ -20,7 +20,7 @@ from tests.factories.members import PASSWORD
 from tests.factories.merchants import a_merchant, applications_room
 from tests.factories.metering import metering_rooms
 from tests.factories.orders import around
-from tests.factories.points import points_room
+from tests.factories.accrual import points_room
 from tests.factories.presentments import presentments_room
 from tests.factories.reconciliation import a_reconciliation
 from tests.factories.sales import selling_rooms

@@ -20,6 +20,7 @@ from obverse.kit.ids import (
 from obverse.kit.money import Money
 from obverse.kit.secret import Secret
 from obverse.merchants.model import Merchant
+from obverse.points.model import Rate
 from obverse.wallet.model import SourceKind
 
 
@@ -83,6 +84,21 @@ class Rule(IntFlag):
     CHARGE_UNIT = 524288
     CEILING = 1048576
     ACTIVATABLE = 2097152
+    CODE = 4194304
+    """A payment code that was made, is still good and was not used (PC-7)."""
+    GUESSES = 8388608
+    """Not where codes that were never made have been tried too often (P10)."""
+    PROOF = 16777216
+    """From an amount on, a code alone does not do (PC-5)."""
+    TENDER = 33554432
+    """What the holder has picked is the card's, and no more than is to be paid."""
+    QUOTE = 67108864
+    """The rates that were shown still hold."""
+    POINTS_ACCEPTED = 134217728
+    """The merchant takes the points that were picked, and their issuer is active (PR-10)."""
+    POINTS_UNITS = 268435456
+    """Neither below the rate's minimum nor above what the issuer lets one payment take (PR-6)."""
+    POINTS_BALANCE = 536870912
 
 
 class Decline(StrEnum):
@@ -119,6 +135,23 @@ class Decline(StrEnum):
     CHARGE_UNIT = "charge_unit"
     BALANCE_CEILING = "balance_ceiling"
     NOT_ACTIVATABLE = "not_activatable"
+    NOT_REGISTERED = "card_not_registered"
+    """A number of somebody else's card that no member has registered (PR-2)."""
+    UNKNOWN_CODE = "unknown_code"
+    CODE_USED = "code_used"
+    CODE_EXPIRED = "code_expired"
+    TOO_MANY_GUESSES = "too_many_guesses"
+    PROOF_NEEDED = "proof_needed"
+    TENDER_INVALID = "tender_invalid"
+    TENDER_TOO_LARGE = "tender_too_large"
+    QUOTE_EXPIRED = "quote_expired"
+    POINTS_NOT_ACCEPTED = "points_not_accepted"
+    POINTS_BELOW_MINIMUM = "points_below_minimum"
+    POINTS_ABOVE_MAXIMUM = "points_above_maximum"
+    INSUFFICIENT_POINTS = "insufficient_points"
+    POINTS_ISSUER_DECLINED = "points_issuer_declined"
+    POINTS_ISSUER_UNAVAILABLE = "points_issuer_unavailable"
+    POINTS_ISSUER_LATE = "points_issuer_late"
     REVERSED = "reversed"
     """A reversal came first, or has undone the payment since."""
     KEY_REUSED = "key_reused"
@@ -167,8 +200,22 @@ class LegStatus(StrEnum):
     REVERSED = "reversed"
 
 
+class Tender(msgspec.Struct, frozen=True):
+    """One pick of the holder's: a source, by its id or by the number it was shown under, and how much of it.
+
+    `number` counts the points accounts of the card from 1, as a quote and a till show them.
+    """
+
+    amount_minor: int | None
+    """None: as much as there is and is needed."""
+    number: int | None = None
+    source_id: SourceId | None = None
+
+
 class AuthorizationRequest(msgspec.Struct, frozen=True):
     """One payment as a door understood it.
+
+    `number` is that of a card, or a payment code, which stands for one (PC-5).
 
     `request_key` is the same for every repeat of the same request (ISO 8583: DE 7, 11, 32, 37, 41; REST:
     key holder, route and Idempotency-Key), so that a repeat finds the first answer. `expiry` is YYMM.
@@ -177,6 +224,9 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     `partial` takes less where the balance is short. `holder_matches` says whether a filled form names the
     card's holder (WA-8); None where there was none. `reported` tells of a decision that was made elsewhere
     on our behalf (WA-9): what is there is taken whatever the rules say, under their `approval_code`.
+    `tender` is what the holder has picked, in this order; the card's other sources but for points pay the
+    rest. `quote` names rates and balances that were shown before (PR-4). `holder_proved` says that a
+    passkey's assertion came with it.
     """
 
     request_key: str
@@ -194,6 +244,11 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     holder_matches: bool | None = None
     reported: bool = False
     approval_code: str | None = None
+    tender: tuple[Tender, ...] = ()
+    quote: str | None = None
+    holder_proved: bool = False
+    rrn: str | None = None
+    """The terminal's own reference (DE 37), for points issuers that tell its VAN (PR-7)."""
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -217,6 +272,11 @@ class Leg(msgspec.Struct, frozen=True):
     """In an open dispute; once that is lost by the merchant it counts as refunded."""
     dispute_hold_id: TransferId | None = None
     """The hold that keeps a provisional credit from being spent."""
+    units: int | None = None
+    """What a leg of issuer's points takes in units, at `rate`, which is kept for refunds (PR-6)."""
+    rate: Rate | None = None
+    units_back: int = 0
+    """Units that went back, or are on their way."""
 
     @property
     def open_minor(self) -> int:
@@ -305,6 +365,8 @@ class LegPlan(msgspec.Struct, frozen=True):
     amount_minor: int
     debit_account_id: AccountId
     credit_account_id: AccountId
+    units: int | None = None
+    rate: Rate | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -313,3 +375,5 @@ class Decision(msgspec.Struct, frozen=True):
     failed_rules: Rule
     decline: Decline | None
     legs: Sequence[LegPlan] = ()
+    to_ask: frozenset[SourceId] = frozenset()
+    """Points accounts whose balances have to be known before this can be decided."""

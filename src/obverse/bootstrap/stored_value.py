@@ -13,7 +13,7 @@ from obverse.bootstrap.selling import SellingRooms, join_selling_rooms, selling_
 from obverse.checkouts import Checkouts
 from obverse.kit.jobs import Chore
 from obverse.kit.money import CurrencyCode
-from obverse.points import Accrual, Points
+from obverse.accrual import Accrual, Points
 from obverse.wallet import Balances
 
 _EXPIRE_BALANCES_EVERY: Final = timedelta(seconds=5)

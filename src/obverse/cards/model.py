@@ -15,6 +15,7 @@ from obverse.kit.ids import (
     PartitionId,
     ProgrammeId,
     SourceId,
+    VaultCardId,
 )
 from obverse.kit.money import CurrencyCode
 from obverse.kit.secret import Secret
@@ -26,6 +27,8 @@ class CardKind(StrEnum):
     """Stored value for its holder, under a programme."""
     GIFT = "gift"
     """Stored value that somebody else has paid for."""
+    REGISTERED = "registered"
+    """A real card that its member has registered: it is shown itself, with points before it (PR-1)."""
 
 
 CHUNK: Final = 500
@@ -119,6 +122,8 @@ class Card(msgspec.Struct, frozen=True):
     """Whether its holder wants to hear of each use (WA-3)."""
     is_held: bool = False
     """Whether somebody has a holder token for it: who claimed it, or its buyer who uses it."""
+    vault_card_id: VaultCardId | None = None
+    """The real card that a registered one is; `number_hash` and `last_four` are that one's."""
 
 
 class CardUse(msgspec.Struct, frozen=True):

@@ -20,6 +20,8 @@ class AccountKind(StrEnum):
     """Asset: what a member owes on a credit line; its floor is minus the credit limit."""
     CARD_COMPANY_RECEIVABLE = "card_company_receivable"
     """Asset: what card companies owe for approved linked-card legs."""
+    POINTS_ISSUER_RECEIVABLE = "points_issuer_receivable"
+    """Asset: what a points issuer owes for points of its own that were spent, one account per issuer."""
     STORED_BALANCE = "stored_balance"
     """Liability: money that was paid in for a card, one account per lot; its floor is zero."""
     POINTS = "points"

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from obverse.kit.ids import AccountId, ApiKeyId, ApplicationId, MerchantId
+from obverse.kit.ids import AccountId, ApiKeyId, ApplicationId, MerchantId, PointsIssuerId
 from obverse.kit.secret import Sealed, Secret
 
 ACCEPTED_AT_FIRST: Final = frozenset({"one_time"})
@@ -87,6 +87,10 @@ class Merchant(msgspec.Struct, frozen=True):
     payout: PayoutTerms = PayoutTerms()
     is_agent: bool = False
     """Whether it sells cards and takes cash for them at its tills (PP-4, WA-6)."""
+    accepts_points: frozenset[PointsIssuerId] = frozenset()
+    """The points issuers whose points it takes (PR-10)."""
+    code_proof_from_minor: int | None = None
+    """From this amount on a payment code needs a PIN or a passkey besides (PC-5); None: the platform's."""
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -143,6 +147,8 @@ class MerchantChange(msgspec.Struct, frozen=True):
     accepts: frozenset[str] | None = None
     fee_plan: FeePlan | None = None
     is_agent: bool | None = None
+    accepts_points: frozenset[PointsIssuerId] | None = None
+    code_proof_from_minor: int | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -29,15 +29,17 @@ _ACCOUNT: Final = "bank_code, holder, last_four, number_key, number_sealed"
 
 _COLUMNS: Final = f"""
 id, name, category, acquirer_id, merchant_no, terminals, account_id, state, created_at, metadata::text,
-accepts, fee_basis_points, fee_fixed_minor, payout_rhythm, is_agent, {_ACCOUNT}
+accepts, fee_basis_points, fee_fixed_minor, payout_rhythm, is_agent, accepts_points, code_proof_from_minor,
+{_ACCOUNT}
 """
 
 _MERCHANTS: Final = "merchants left join payout_accounts on payout_accounts.merchant_id = merchants.id"
 
 INSERT: Final = """
 insert into merchants (id, name, category, acquirer_id, merchant_no, terminals, account_id, state, created_at,
-                       metadata, accepts, fee_basis_points, fee_fixed_minor, payout_rhythm, is_agent)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14, $15)
+                       metadata, accepts, fee_basis_points, fee_fixed_minor, payout_rhythm, is_agent,
+                       accepts_points, code_proof_from_minor)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14, $15, $16, $17)
 """
 
 LOAD: Final = f"select {_COLUMNS} from {_MERCHANTS} where id = any($1::uuid[])"
@@ -53,7 +55,7 @@ select {_COLUMNS} from {_MERCHANTS} where id < coalesce($1, {NEWEST}) order by i
 UPDATE: Final = """
 update merchants
 set name = $2, category = $3, terminals = $4, state = $5, accepts = $6, fee_basis_points = $7,
-    fee_fixed_minor = $8, payout_rhythm = $9, is_agent = $10
+    fee_fixed_minor = $8, payout_rhythm = $9, is_agent = $10, accepts_points = $11, code_proof_from_minor = $12
 where id = $1
 """
 
@@ -137,6 +139,8 @@ async def insert(conn: Connection, merchant: Merchant) -> None:
             merchant.fee_plan.fixed_minor,
             merchant.payout.rhythm,
             merchant.is_agent,
+            sorted(merchant.accepts_points),
+            merchant.code_proof_from_minor,
         )
     except asyncpg.UniqueViolationError as violation:
         raise MerchantNumberTaken from violation
@@ -177,6 +181,8 @@ async def update(conn: Connection, merchant: Merchant) -> None:
         merchant.fee_plan.fixed_minor,
         merchant.payout.rhythm,
         merchant.is_agent,
+        sorted(merchant.accepts_points),
+        merchant.code_proof_from_minor,
     )
 
 
@@ -291,7 +297,8 @@ async def decide(conn: Connection, application: Application) -> None:
 
 def _merchant(row: Any) -> Merchant:
     id_, name, category, acquirer_id, merchant_no, terminals, account_id, state, *rest = row
-    created_at, metadata, accepts, basis_points, fixed_minor, rhythm, is_agent, *account = rest
+    created_at, metadata, accepts, basis_points, fixed_minor, rhythm, is_agent, *rest = rest
+    accepts_points, code_proof_from_minor, *account = rest
     return Merchant(
         id=id_,
         name=name,
@@ -307,6 +314,8 @@ def _merchant(row: Any) -> Merchant:
         fee_plan=FeePlan(basis_points, fixed_minor),
         payout=PayoutTerms(Rhythm(rhythm), _account(account)),
         is_agent=is_agent,
+        accepts_points=frozenset(accepts_points),
+        code_proof_from_minor=code_proof_from_minor,
     )
 
 

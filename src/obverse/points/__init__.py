@@ -1,21 +1,32 @@
-"""Points: what accrues with use, in the programme's own currency, one point for one minor unit.
+"""Points accounts, rates and links: points, e-money and mileage that members have with issuers outside.
 
-Operators set rules by programme, merchant and amount; each capture of a prepaid card or gift that has a
-member earns by the most particular of them, and each refund takes back its share. Points lie in lots of the
-member's points source and end on their own dates. Source: PP-11, PP-12.
+Each stays with its issuer; nothing is merged into one pot. Operators keep issuers and their rates, members
+link accounts once their issuer vouches for them, and the engine makes legs of them. What accrues with use,
+in the programme's own points, is `accrual/`. Source: PR-1 to PR-11.
 """
 
-from obverse.points.errors import PointsRuleNotFound
-from obverse.points.jobs import Accrual
-from obverse.points.model import MovementKind, PointsMovement, PointsRule, RuleTerms
-from obverse.points.service import Points
+from obverse.points.model import (
+    Account,
+    AccountState,
+    Holding,
+    Issuer,
+    IssuerState,
+    MessageKind,
+    PointsMessage,
+    Quote,
+    QuoteLine,
+    Rate,
+)
 
 __all__ = [
-    "Accrual",
-    "MovementKind",
-    "Points",
-    "PointsMovement",
-    "PointsRule",
-    "PointsRuleNotFound",
-    "RuleTerms",
+    "Account",
+    "AccountState",
+    "Holding",
+    "Issuer",
+    "IssuerState",
+    "MessageKind",
+    "PointsMessage",
+    "Quote",
+    "QuoteLine",
+    "Rate",
 ]

@@ -1,4 +1,4 @@
-"""Rules by which points accrue, and what became of them."""
+"""Points issuers, members' accounts with them, rates, quotes, and what issuers are told."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,77 +6,149 @@ from enum import StrEnum
 
 import msgspec
 
-from obverse.authorization.model import ActionKind
 from obverse.kit.ids import (
-    ActionId,
     AuthorizationId,
+    CardId,
     MemberId,
     MerchantId,
     PartitionId,
-    PointsRuleId,
-    ProgrammeId,
+    PointsIssuerId,
+    PointsMessageId,
+    SourceId,
 )
+from obverse.kit.money import CurrencyCode
+from obverse.kit.secret import Sealed
 
 
-class RuleTerms(msgspec.Struct, frozen=True):
-    """How much accrues where. `programme_id` and `merchant_id` None mean every one."""
+class Rate(msgspec.Struct, frozen=True):
+    """`numerator` units pay for `denominator` minor units of money: two points for each won is 2/1 (PR-6)."""
 
-    basis_points: int
-    """Hundredths of a percent of what is paid; a fraction of a point is nothing."""
-    validity_months: int
-    programme_id: ProgrammeId | None = None
-    merchant_id: MerchantId | None = None
-    amount_min_minor: int = 0
-    """Payments below it earn nothing."""
+    numerator: int
+    denominator: int
+    minimum_units: int = 1
+    """Payments below it take no points."""
+    step_units: int = 1
+    """Units are taken in multiples of it."""
 
-
-class PointsRule(msgspec.Struct, frozen=True):
-    """A rule as stored: it holds for captures from `starts_at` until `ends_at`."""
-
-    id: PointsRuleId
-    terms: RuleTerms
-    starts_at: datetime
-    ends_at: datetime | None
+    def __str__(self) -> str:
+        """As it is shown: `2`, or `1/10`."""
+        return f"{self.numerator}" if self.denominator == 1 else f"{self.numerator}/{self.denominator}"
 
 
-class MovementKind(StrEnum):
-    EARNED = "earned"
-    TAKEN_BACK = "taken_back"
+class IssuerState(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    """Its points pay nothing until it is resumed; what is owed to or by it goes on."""
 
 
-class Step(msgspec.Struct, frozen=True):
-    """A capture, or what gives one back, of a payment by a card that has a member.
+class Issuer(msgspec.Struct, frozen=True):
+    """Somebody outside who runs points: where it is reached, and what it can."""
 
-    `parts` and `kinds` go leg by leg: what was paid with points earns none.
-    """
+    id: PointsIssuerId
+    name: str
+    short_name: str
+    """On tills: up to 12 ASCII characters."""
+    unit: str
+    """What it calls a unit: points, miles."""
+    url: str
+    secret: Sealed
+    """What requests to it are signed with (Standard Webhooks)."""
+    two_phase: bool
+    """Whether it holds and confirms; else it can only deduct and cancel."""
+    tells_van: bool
+    """Whether it sends its results to the terminal's VAN besides (PR-7)."""
+    units_max: int | None
+    """The most units that one payment may take."""
+    currency: CurrencyCode
+    state: IssuerState
+    created_at: datetime
 
-    action_id: ActionId
+
+class AccountState(StrEnum):
+    PENDING = "pending"
+    """The issuer has sent its owner a code, which has not come back yet."""
+    PROVED = "proved"
+    """A funding source of its member's, with the same id."""
+    REMOVED = "removed"
+    ENDED = "ended"
+    """Never proved: its time was over, too many codes were wrong, or it was begun anew."""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A member's points account, as it may be shown."""
+
+    id: SourceId
     partition_id: PartitionId
-    authorization_id: AuthorizationId
-    kind: ActionKind
     member_id: MemberId
-    programme_id: ProgrammeId
+    issuer_id: PointsIssuerId
+    last_four: str
+    card_id: CardId | None
+    """The card that it was linked to."""
+    state: AccountState
+    created_at: datetime
+    expires_at: datetime
+    """When the code is over."""
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """A proved account, as a payment needs it."""
+
+    source_id: SourceId
+    issuer_id: PointsIssuerId
+    handle: Sealed
+    """How the issuer names the account to us."""
+    units_max: int | None
+    is_active: bool
+    """Whether its issuer is."""
+
+
+class QuoteLine(msgspec.Struct, frozen=True):
+    """One account of a quote. `number` is what a till picks it by: 1 is the first."""
+
+    number: int
+    source_id: SourceId
+    rate: Rate
+    units: int
+    """What the issuer said there was."""
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """What was shown of a card's points at one merchant: rates and balances that hold until `expires_at`."""
+
+    reference: str
+    partition_id: PartitionId
+    card_id: CardId
     merchant_id: MerchantId
-    parts: Sequence[int]
-    kinds: Sequence[str]
+    lines: Sequence[QuoteLine]
     created_at: datetime
-    moved: int | None = None
-    """The points that it has moved already; None where nobody has looked at it yet."""
+    expires_at: datetime
 
 
-class PointsMovement(msgspec.Struct, frozen=True):
-    """What one step has earned or taken back.
+class MessageKind(StrEnum):
+    """What an issuer is told of a leg after it was asked."""
 
-    Points that were spent before a refund cannot be taken back: they are `owed`, and the next ones that are
-    earned make it good (`owed` is below zero there).
+    CONFIRM = "confirm"
+    """The payment stands: what was held is spent."""
+    CANCEL = "cancel"
+    """Give back whatever this leg still has, or never let it happen."""
+    GIVE_BACK = "give_back"
+    """Give back some units: part of the payment was released or refunded."""
+
+
+class PointsMessage(msgspec.Struct, frozen=True):
+    """One thing an issuer has to be told, again and again until it acknowledges it.
+
+    `reference` is the leg's; together with kind and `units_before` it makes repeats one.
     """
 
-    action_id: ActionId
+    id: PointsMessageId
     partition_id: PartitionId
+    source_id: SourceId
     authorization_id: AuthorizationId
-    member_id: MemberId
-    kind: MovementKind
-    rule_id: PointsRuleId | None
-    points: int
-    owed: int
+    position: int
+    reference: str
+    kind: MessageKind
     created_at: datetime
+    units: int | None = None
+    units_before: int | None = None
+    """How many units of the leg went back before these."""

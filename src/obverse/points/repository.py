@@ -1,216 +1,123 @@
-"""Points rules and movements in the database, and the steps of payments that move points."""
+"""Points issuers, accounts, rates, quotes and messages in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from obverse.authorization.model import ActionKind
+import msgspec
+
 from obverse.kit.database import Connection, Table, insert_rows
-from obverse.kit.ids import (
-    AuthorizationId,
-    CardId,
-    MemberId,
-    PartitionId,
-    PointsRuleId,
-    SourceId,
-)
-from obverse.kit.paging import NEWEST, Page, PageRequest, cut
-from obverse.points.model import MovementKind, PointsMovement, PointsRule, RuleTerms, Step
+from obverse.kit.ids import MerchantId, PartitionId, PointsIssuerId, SourceId
+from obverse.kit.secret import Sealed
+from obverse.points.model import Holding, PointsMessage, Quote, QuoteLine, Rate
+from obverse.points.rules import Rates
 
-_RULE: Final = """
-    id, programme_id, merchant_id, basis_points, amount_min_minor, validity_months, starts_at, ends_at
+LOAD_HOLDINGS: Final = """
+select a.id, a.issuer_id, a.handle_key, a.handle_sealed, i.units_max, i.state = 'active'
+from points_accounts as a join points_issuers as i on i.id = a.issuer_id
+where a.id = any($1::uuid[]) and a.state = 'proved'
 """
 
-INSERT_RULE: Final = f"""
-insert into points_rules ({_RULE}, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $7)
+RATES_IN_FORCE: Final = """
+select issuer_id, merchant_id, numerator, denominator, minimum_units, step_units from points_rates
+where issuer_id = any($1::uuid[]) and (merchant_id is null or merchant_id = any($2::uuid[]))
+    and starts_at <= $3 and (ends_at is null or ends_at > $3)
 """
 
-LOCK_RULE: Final = f"select {_RULE} from points_rules where id = $1 for update"
-
-END_RULE: Final = "update points_rules set ends_at = $2 where id = $1"
-
-ANY_RULE: Final = "select exists (select from points_rules)"
-
-RULES: Final = f"select {_RULE} from points_rules order by id"
-
-RULES_PAGE: Final = f"""
-select {_RULE} from points_rules where id < coalesce($1, {NEWEST}) order by id desc limit $2
+INSERT_QUOTES: Final = """
+insert into points_quotes (reference, partition_id, card_id, merchant_id, lines, created_at, expires_at)
+values ($1, $2, $3, $4, $5::text::jsonb, $6, $7)
 """
 
-# Every step of a payment, with the points that it has moved already: what a refund takes back depends on all
-# before it. Only cards that have a member by now earn, and loads never do: they are other kinds of actions.
-_STEPS: Final = """
-select a.id, a.partition_id, a.authorization_id, a.kind, c.member_id, c.programme_id, a.merchant_id, a.parts,
-    array(select l.kind from legs as l where l.authorization_id = a.authorization_id
-        and l.partition_id = a.partition_id order by l.position) as kinds,
-    a.created_at, m.points
-from {asked}
-join actions as a on (a.authorization_id, a.partition_id) = (p.id, p.partition_id)
-join cards as c on (c.id, c.partition_id) = (p.card_id, p.partition_id)
-left join points_movements as m on (m.action_id, m.partition_id) = (a.id, a.partition_id)
-where a.kind in ('capture', 'refund', 'reversal', 'dispute_lost') and c.kind <> 'one_time'
-    and c.member_id is not null
-order by a.id
+LOAD_QUOTES: Final = """
+select reference, partition_id, card_id, merchant_id, lines::text, created_at, expires_at from points_quotes
+where reference = any($1::text[])
 """
 
-STEPS_OF_PAYMENTS: Final = _STEPS.format(
-    asked="unnest($1::uuid[]) as asked (id) join authorizations as p on p.id = asked.id"
-)
-
-STEPS_OF_CARDS: Final = _STEPS.format(
-    asked="unnest($1::uuid[]) as asked (id) join authorizations as p on p.card_id = asked.id"
-)
-
-OWED: Final = """
-select member_id, sum(owed)::bigint as owed from points_movements where member_id = any($1::uuid[])
-group by 1 having sum(owed) > 0
-"""
-
-# A member's points lie in the member's own partition, wherever a card that was a gift may lie.
-POINTS_SOURCES: Final = """
-select m.id as member_id, m.partition_id, s.id
-from members as m left join funding_sources as s
-    on s.member_id = m.id and s.kind = 'points' and s.currency = $2 and s.state <> 'removed'
-where m.id = any($1::uuid[])
-"""
-
-MOVEMENTS: Final = Table(
-    "points_movements",
+MESSAGES: Final = Table(
+    "points_messages",
     {
-        "action_id": "uuid",
         "partition_id": "smallint",
+        "id": "uuid",
+        "source_id": "uuid",
         "authorization_id": "uuid",
-        "member_id": "uuid",
+        "position": "smallint",
+        "reference": "text",
         "kind": "text",
-        "rule_id": "uuid",
-        "points": "bigint",
-        "owed": "bigint",
+        "units": "bigint",
+        "units_before": "bigint",
         "created_at": "timestamptz",
+        "next_at": "timestamptz",
     },
 )
 
-_MOVEMENT: Final = ", ".join(MOVEMENTS.columns)
 
-PAGE: Final = f"""
-select {_MOVEMENT} from points_movements where member_id = $1 and action_id < coalesce($2, {NEWEST})
-order by action_id desc limit $3
-"""
+async def load_holdings(conn: Connection, ids: Iterable[SourceId]) -> dict[SourceId, Holding]:
+    """Proved accounts as payments need them; others are absent."""
+    rows = await conn.fetch(LOAD_HOLDINGS, list(ids))
+    return {
+        id_: Holding(id_, issuer_id, Sealed(version, sealed), units_max, is_active)
+        for id_, issuer_id, version, sealed, units_max, is_active in rows
+    }
 
 
-async def insert_rule(conn: Connection, rule: PointsRule) -> None:
-    terms = rule.terms
+async def load_rates(
+    conn: Connection, issuers: Iterable[PointsIssuerId], merchants: Iterable[MerchantId], now: datetime
+) -> Rates:
+    """What rates hold now for these issuers, at these merchants and for everybody."""
+    rows = await conn.fetch(RATES_IN_FORCE, list(issuers), list(merchants), now)
+    return {(issuer_id, merchant_id): Rate(*rate) for issuer_id, merchant_id, *rate in rows}
+
+
+async def insert_quote(conn: Connection, quote: Quote) -> None:
+    """Keep what was shown, so that it holds when the payment comes."""
     await conn.execute(
-        INSERT_RULE,
-        rule.id,
-        terms.programme_id,
-        terms.merchant_id,
-        terms.basis_points,
-        terms.amount_min_minor,
-        terms.validity_months,
-        rule.starts_at,
-        rule.ends_at,
+        INSERT_QUOTES,
+        quote.reference,
+        quote.partition_id,
+        quote.card_id,
+        quote.merchant_id,
+        msgspec.json.encode(quote.lines).decode(),
+        quote.created_at,
+        quote.expires_at,
     )
 
 
-async def lock_rule(conn: Connection, id_: PointsRuleId) -> PointsRule | None:
-    row = await conn.fetchrow(LOCK_RULE, id_)
-    return _rule(row) if row else None
+async def load_quotes(conn: Connection, references: Iterable[str]) -> dict[str, Quote]:
+    """Quotes by their references, whether or not their time is over; unknown ones are absent."""
+    rows = await conn.fetch(LOAD_QUOTES, list(references))
+    return {
+        reference: Quote(
+            reference,
+            partition_id,
+            card_id,
+            merchant_id,
+            msgspec.json.decode(lines, type=list[QuoteLine]),
+            created_at,
+            expires_at,
+        )
+        for reference, partition_id, card_id, merchant_id, lines, created_at, expires_at in rows
+    }
 
 
-async def end_rule(conn: Connection, id_: PointsRuleId, ends_at: datetime) -> None:
-    await conn.execute(END_RULE, id_, ends_at)
-
-
-async def any_rule(conn: Connection) -> bool:
-    """Whether there ever was a rule."""
-    found: bool = await conn.fetchval(ANY_RULE)
-    return found
-
-
-async def rules(conn: Connection) -> list[PointsRule]:
-    """Every rule there ever was: what was captured before a rule ended earns by it still."""
-    return [_rule(row) for row in await conn.fetch(RULES)]
-
-
-async def find_rules(conn: Connection, page: PageRequest) -> Page[PointsRule]:
-    rows = await conn.fetch(RULES_PAGE, page.after, page.limit + 1)
-    return cut([_rule(row) for row in rows], page, lambda rule: rule.id)
-
-
-async def steps_of_payments(conn: Connection, ids: Sequence[AuthorizationId]) -> list[Step]:
-    """Everything that was done to these payments, oldest first."""
-    return [_step(row) for row in await conn.fetch(STEPS_OF_PAYMENTS, ids)]
-
-
-async def steps_of_cards(conn: Connection, ids: Sequence[CardId]) -> list[Step]:
-    """The same for all payments of these cards, which have got a member."""
-    return [_step(row) for row in await conn.fetch(STEPS_OF_CARDS, ids)]
-
-
-async def owed(conn: Connection, members: Sequence[MemberId]) -> dict[MemberId, int]:
-    """What could not be taken back from these members and was not made good since."""
-    return {row["member_id"]: row["owed"] for row in await conn.fetch(OWED, members)}
-
-
-async def sources(
-    conn: Connection, members: Sequence[MemberId], currency: str
-) -> dict[MemberId, tuple[PartitionId, SourceId | None]]:
-    """Where these members' points lie: the partition, and the source of those who have earned before."""
-    rows = await conn.fetch(POINTS_SOURCES, members, currency)
-    return {row["member_id"]: (PartitionId(row["partition_id"]), row["id"]) for row in rows}
-
-
-async def insert(conn: Connection, movements: Sequence[PointsMovement]) -> None:
+async def insert_messages(
+    conn: Connection, partition_id: PartitionId, messages: Sequence[PointsMessage]
+) -> None:
+    """Store what issuers are to be told, due at once."""
     rows = [
-        (m.action_id, m.partition_id, m.authorization_id, m.member_id, m.kind, m.rule_id, m.points, m.owed,
-         m.created_at)
-        for m in movements
-    ]  # fmt: skip
-    await insert_rows(conn, MOVEMENTS, rows)
-
-
-async def find_page(conn: Connection, page: PageRequest, member_id: MemberId) -> Page[PointsMovement]:
-    """What a member has earned and lost again, newest first."""
-    rows = await conn.fetch(PAGE, member_id, page.after, page.limit + 1)
-    return cut([_movement(row) for row in rows], page, lambda movement: movement.action_id)
-
-
-def _rule(row: Any) -> PointsRule:
-    terms = RuleTerms(
-        basis_points=row["basis_points"],
-        validity_months=row["validity_months"],
-        programme_id=row["programme_id"],
-        merchant_id=row["merchant_id"],
-        amount_min_minor=row["amount_min_minor"],
-    )
-    return PointsRule(row["id"], terms, row["starts_at"], row["ends_at"])
-
-
-def _step(row: Any) -> Step:
-    return Step(
-        action_id=row["id"],
-        partition_id=PartitionId(row["partition_id"]),
-        authorization_id=row["authorization_id"],
-        kind=ActionKind(row["kind"]),
-        member_id=row["member_id"],
-        programme_id=row["programme_id"],
-        merchant_id=row["merchant_id"],
-        parts=tuple(row["parts"]),
-        kinds=tuple(row["kinds"]),
-        created_at=row["created_at"],
-        moved=row["points"],
-    )
-
-
-def _movement(row: Any) -> PointsMovement:
-    return PointsMovement(
-        row["action_id"],
-        PartitionId(row["partition_id"]),
-        row["authorization_id"],
-        row["member_id"],
-        MovementKind(row["kind"]),
-        row["rule_id"],
-        row["points"],
-        row["owed"],
-        row["created_at"],
-    )
+        (
+            partition_id,
+            message.id,
+            message.source_id,
+            message.authorization_id,
+            message.position,
+            message.reference,
+            message.kind,
+            message.units,
+            message.units_before,
+            message.created_at,
+            message.created_at,
+        )
+        for message in messages
+    ]
+    await insert_rows(conn, MESSAGES, rows)

@@ -1,97 +1,68 @@
-"""Which rule a payment earns by, how much, and how much of it a refund takes back. No I/O, no clock."""
+"""What points are worth and how many a payment takes or gets back. Pure integer arithmetic."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID, uuid5
 
-from obverse.authorization.model import ActionKind
-from obverse.kit.errors import InvalidRequest
-from obverse.kit.money import AMOUNT_MINOR_MAX
-from obverse.points.model import PointsRule, RuleTerms, Step
-from obverse.wallet.model import SourceKind
+from obverse.kit.ids import AccountId, MerchantId, PartitionId, PointsIssuerId
+from obverse.kit.money import CurrencyCode
+from obverse.ledger.model import Account, AccountKind
+from obverse.points.model import Rate
 
-_WHOLE = 10_000
-"""Basis points of one."""
+_RECEIVABLES: Final = UUID("5f0e9a2c-7d51-5b0e-9a64-0b2f6c1d8e37")
 
-
-def check_terms(terms: RuleTerms) -> None:
-    """Refuse terms that mean nothing. Raises `InvalidRequest` with the field's name."""
-    if not 1 <= terms.basis_points <= _WHOLE:
-        raise InvalidRequest("basis_points is 1 to 10000 hundredths of a percent.", "basis_points")
-    if not 1 <= terms.validity_months <= 60:
-        raise InvalidRequest("validity_months is 1 to 60.", "validity_months")
-    if not 0 <= terms.amount_min_minor <= AMOUNT_MINOR_MAX:
-        raise InvalidRequest(f"amount_min is 0 to {AMOUNT_MINOR_MAX}.", "amount_min")
+Rates = Mapping[tuple[PointsIssuerId, MerchantId | None], Rate]
+"""Rates in force by issuer and merchant; None as the merchant is the issuer's rate for everybody."""
 
 
-def paid_minor(step: Step) -> int:
-    """What of a step counts: of 4,000 paid in points and 6,000 in money, 6,000."""
-    return sum(
-        part for part, kind in zip(step.parts, step.kinds, strict=True) if kind != SourceKind.POINTS.value
-    )
+def units_for(rate: Rate, amount_minor: int) -> int:
+    """How many units an amount takes: rounded up to the rate's step, so less than a step is lost (PR-6).
 
-
-def rule_for(step: Step, rules: Iterable[PointsRule]) -> PointsRule | None:
-    """The most particular rule that holds: the merchant's before the programme's before everybody's.
-
-    Of two that are as particular, the newer one.
+    >>> units_for(Rate(2, 1), 4_000), units_for(Rate(1, 10), 34), units_for(Rate(1, 10, step_units=5), 34)
+    (8000, 4, 5)
     """
-    fitting = [rule for rule in rules if _fits(rule, step)]
-    return max(fitting, key=_particular, default=None)
+    exact = -(-amount_minor * rate.numerator // rate.denominator)
+    return -(-exact // rate.step_units) * rate.step_units
 
 
-def _fits(rule: PointsRule, step: Step) -> bool:
-    terms = rule.terms
-    return (
-        terms.merchant_id in (None, step.merchant_id)
-        and terms.programme_id in (None, step.programme_id)
-        and rule.starts_at <= step.created_at
-        and (rule.ends_at is None or step.created_at < rule.ends_at)
-        and paid_minor(step) >= terms.amount_min_minor
-    )
+def worth_minor(rate: Rate, units: int) -> int:
+    """What units pay for, whole steps of them: a fraction of a minor unit is nothing.
 
-
-def _particular(rule: PointsRule) -> tuple[bool, bool, object]:
-    return rule.terms.merchant_id is not None, rule.terms.programme_id is not None, rule.starts_at
-
-
-def earned(step: Step, rule: PointsRule) -> int:
-    """What a capture earns: a fraction of a point is nothing."""
-    return paid_minor(step) * rule.terms.basis_points // _WHOLE
-
-
-def taken_back(earned_points: int, captured_minor: int, returned_minor: int, before: int) -> int:
-    """What is to be taken back now that so much of what was captured went back, less what was `before`.
-
-    The share is rounded to whole points in the holder's favour, and all of it goes when everything went back.
-    What was taken back stays so, also where a later capture that has earned less makes the share smaller.
-
-    >>> [taken_back(100, 30_000, 10_000, 0), taken_back(100, 30_000, 20_000, 33)]
-    [33, 33]
-    >>> taken_back(100, 30_000, 30_000, 66)
-    34
+    >>> worth_minor(Rate(2, 1), 8_001), worth_minor(Rate(1, 10, step_units=5), 9)
+    (4000, 50)
     """
-    if captured_minor == 0:
-        return 0
-    return max(0, earned_points * min(returned_minor, captured_minor) // captured_minor - before)
+    usable = units - units % rate.step_units
+    return usable * rate.denominator // rate.numerator if usable >= rate.minimum_units else 0
 
 
-def movements(
-    steps: Sequence[Step], rules: Sequence[PointsRule]
-) -> list[tuple[Step, PointsRule | None, int]]:
-    """What the steps of one payment that nobody has looked at yet earn or take back, oldest first."""
-    found = []
-    captured = returned = earned_points = taken = 0
-    for step in steps:
-        rule = rule_for(step, rules) if step.kind is ActionKind.CAPTURE else None
-        if step.kind is ActionKind.CAPTURE:
-            points = earned(step, rule) if rule is not None else 0
-            points = step.moved if step.moved is not None else points
-            captured += paid_minor(step)
-            earned_points += points
-        else:
-            returned += paid_minor(step)
-            due = taken_back(earned_points, captured, returned, taken)
-            points = step.moved if step.moved is not None else due
-            taken += points
-        if step.moved is None:
-            found.append((step, rule, points))
-    return found
+def most_minor(rate: Rate, units: int, amount_minor: int) -> int:
+    """The largest part of an amount that these units pay for without giving away a whole step of them."""
+    fitting = amount_minor * rate.numerator // rate.denominator
+    return min(amount_minor, worth_minor(rate, min(units, fitting)))
+
+
+def units_due_back(units: int, amount_minor: int, given_back_minor: int) -> int:
+    """How many of a leg's units have to be back once this much of its amount went back; all for all (P16).
+
+    >>> [units_due_back(7, 3, back) for back in (0, 1, 2, 3)]
+    [0, 2, 4, 7]
+    """
+    return units * given_back_minor // amount_minor if amount_minor else 0
+
+
+def rate_at(rates: Rates, issuer_id: PointsIssuerId, merchant_id: MerchantId) -> Rate | None:
+    """The rate that holds at a merchant: its own, or the issuer's for everybody; None where there is none."""
+    return rates.get((issuer_id, merchant_id)) or rates.get((issuer_id, None))
+
+
+def receivable(issuer_id: PointsIssuerId, partition_id: PartitionId, currency: CurrencyCode) -> Account:
+    """What an issuer owes for its points that were spent; its id is derived, so nobody has to look it up."""
+    return Account(
+        partition_id=partition_id,
+        id=AccountId(uuid5(_RECEIVABLES, f"{issuer_id}:{partition_id}:{currency}")),
+        kind=AccountKind.POINTS_ISSUER_RECEIVABLE,
+        owner_id=issuer_id,
+        currency=currency,
+        floor_minor=None,
+        rolled_up=True,
+    )

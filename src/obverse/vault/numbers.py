@@ -12,6 +12,9 @@ from obverse.vault.ff1 import FF1
 BIN_DIGITS: Final = 6
 SERIAL_DIGITS: Final = 9
 NUMBER_DIGITS: Final = BIN_DIGITS + SERIAL_DIGITS + 1
+CODE_VALUE_DIGITS: Final = 12
+CODE_DIGITS: Final = BIN_DIGITS + CODE_VALUE_DIGITS + 1
+"""As long as a number may be (ISO 8583 DE 2), so that every terminal can send it."""
 
 
 class Numbers:
@@ -22,12 +25,13 @@ class Numbers:
     own. Source: OT-6, docs/decisions/003-keys-and-numbers.md.
     """
 
-    __slots__ = ("_ciphers", "_cvv_key", "_number_key")
+    __slots__ = ("_ciphers", "_code_ciphers", "_cvv_key", "_number_key")
 
     def __init__(self, number_key: bytes, cvv_key: bytes) -> None:
         self._number_key = number_key
         self._cvv_key = cvv_key
         self._ciphers: dict[str, FF1] = {}
+        self._code_ciphers: dict[str, FF1] = {}
 
     def card_number(self, bin_: str, serial: int) -> Secret:
         """The 16-digit number of the card with this serial.
@@ -50,6 +54,22 @@ class Numbers:
             return None
         return self._cipher(bin_).decrypt(int(digits[BIN_DIGITS:-1]))
 
+    def payment_code(self, bin_: str, value: int) -> Secret:
+        """The 19 digits of a payment code: a number of the same BIN, told from a card's by its length.
+
+        `value` has up to twelve digits; whoever makes codes draws it at random (PC-1, P10).
+        """
+        digits = self._code_cipher(bin_).encrypt(value)
+        body = f"{bin_}{digits:0{CODE_VALUE_DIGITS}d}"
+        return Secret(body + luhn.calc_check_digit(body))
+
+    def code_value(self, code: Secret, bin_: str) -> int | None:
+        """The value behind a payment code; None where it cannot be one of this BIN."""
+        digits = code.reveal()
+        if len(digits) != CODE_DIGITS or not digits.startswith(bin_) or not is_card_number(digits):
+            return None
+        return self._code_cipher(bin_).decrypt(int(digits[BIN_DIGITS:-1]))
+
     def cvv(self, number: Secret, expiry: str) -> Secret:
         """Three digits for this number and expiry (YYMM), from a key of their own."""
         message = f"{number.reveal()}|{expiry}".encode()
@@ -63,9 +83,14 @@ class Numbers:
     def _cipher(self, bin_: str) -> FF1:
         cipher = self._ciphers.get(bin_)
         if cipher is None:
-            if len(bin_) != BIN_DIGITS or not _is_digits(bin_):
-                raise ValueError("A BIN has six digits.")
-            cipher = self._ciphers[bin_] = FF1(self._number_key, 10, SERIAL_DIGITS, tweak=bin_.encode())
+            cipher = self._ciphers[bin_] = FF1(self._number_key, 10, SERIAL_DIGITS, tweak=_tweak(bin_))
+        return cipher
+
+    def _code_cipher(self, bin_: str) -> FF1:
+        cipher = self._code_ciphers.get(bin_)
+        if cipher is None:
+            tweak = b"code:" + _tweak(bin_)
+            cipher = self._code_ciphers[bin_] = FF1(self._number_key, 10, CODE_VALUE_DIGITS, tweak=tweak)
         return cipher
 
 
@@ -76,6 +101,12 @@ def is_card_number(digits: str) -> bool:
     True
     """
     return 12 <= len(digits) <= 19 and _is_digits(digits) and luhn.checksum(digits) == 0
+
+
+def _tweak(bin_: str) -> bytes:
+    if len(bin_) != BIN_DIGITS or not _is_digits(bin_):
+        raise ValueError("A BIN has six digits.")
+    return bin_.encode()
 
 
 def _is_digits(text: str) -> bool:

@@ -52,6 +52,14 @@ class Vault:
         """The serial behind a number, or None where it cannot be a number of this BIN."""
         return self._numbers.serial_of(number, bin_)
 
+    def payment_code(self, bin_: str, value: int) -> Secret:
+        """The 19 digits of a payment code for a value of up to twelve digits."""
+        return self._numbers.payment_code(bin_, value)
+
+    def code_value(self, code: Secret, bin_: str) -> int | None:
+        """The value behind a payment code, or None where it cannot be one of this BIN."""
+        return self._numbers.code_value(code, bin_)
+
     def cvv(self, number: Secret, expiry: str) -> Secret:
         """The three digits that belong to a number and its expiry (YYMM)."""
         return self._numbers.cvv(number, expiry)

@@ -23,6 +23,8 @@ class SourceKind(StrEnum):
     """Money that was paid in for one card, in lots (on-us)."""
     POINTS = "points"
     """The programme's own points, in lots, worth one minor unit each (on-us)."""
+    ISSUER_POINTS = "issuer_points"
+    """Points of the member with an issuer outside, who is asked for each payment (off-us, PR-1)."""
     BANK_ACCOUNT = "bank_account"
     """The member's own account; cards are charged from it, it does not pay by itself."""
 

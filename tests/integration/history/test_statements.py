@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.factories.engine import EngineWorld
 from tests.factories.members import letters_in
-from tests.factories.points import an_accrual, points_room
+from tests.factories.accrual import an_accrual, points_room
 from tests.factories.stored_value import a_prepaid_card
 from tests.factories.telling import telling_rooms
 from tests.factories.time_travel import go_to, local
@@ -23,7 +23,7 @@ from obverse.letters import Language
 from obverse.members import Member, ProfileChange, Statements
 from obverse.notifications.statements import Statements as DailyStatements
 from obverse.notifications.statements import service
-from obverse.points import RuleTerms
+from obverse.accrual import RuleTerms
 
 SEOUL = "Asia/Seoul"
 NEW_YORK = "America/New_York"

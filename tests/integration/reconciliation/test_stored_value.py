@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from tests.factories.points import an_accrual, points_room
+from tests.factories.accrual import an_accrual, points_room
 from tests.factories.reconciliation import a_reconciliation, open_kinds
 from tests.factories.sales import Shop, open_shop
 from tests.factories.stored_value import a_prepaid_card
 from tests.factories.wallet import House, a_member_with_credit_line
 
-from obverse.points import RuleTerms
+from obverse.accrual import RuleTerms
 from obverse.reconciliation import BreakKind
 
 BECAUSE = {"actor": "key_test", "reason": "spring"}

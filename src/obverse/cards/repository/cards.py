@@ -22,7 +22,8 @@ _COLUMNS: Final = """
 partition_id, id, kind, state, bin, serial, last_four, number_hash, member_id, held_by, currency,
 amount_limit_minor, per_payment_limit_minor, merchant_id, categories, spent_on, uses, services, merchants,
 uses_left, spent_minor, expires_at, funding, created_at, metadata::text, programme_id, batch_id,
-face_value_minor, name, pin_hash, pin_failures, tell_of_use, holder_token_hash is not null as is_held
+face_value_minor, name, pin_hash, pin_failures, tell_of_use, holder_token_hash is not null as is_held,
+vault_card_id
 """
 
 # The hottest statement of the platform. Both arms of the `or` have an index of their own, which PostgreSQL
@@ -315,7 +316,7 @@ def _card(row: Any) -> Card:
     member_id, held_by, currency, amount_limit_minor, per_payment_limit_minor, merchant_id, *rest = rest
     categories, spent_on, uses, services, merchants, uses_left, spent_minor, expires_at, *rest = rest
     funding, created_at, metadata, programme_id, batch_id, face_value_minor, name, *rest = rest
-    pin_hash, pin_failures, tell_of_use, is_held, *_ = rest
+    pin_hash, pin_failures, tell_of_use, is_held, vault_card_id, *_ = rest
     controls = Controls(
         amount_limit_minor,
         per_payment_limit_minor,
@@ -353,4 +354,5 @@ def _card(row: Any) -> Card:
         pin_failures,
         tell_of_use,
         is_held,
+        vault_card_id,
     )

@@ -25,7 +25,7 @@ from obverse.doors.rest.shapes import (
 )
 from obverse.doors.rest.shapes import Reason as AuditReason
 from obverse.kit.ids import MerchantId, PointsRuleId, ProgrammeId, from_text, to_text
-from obverse.points import MovementKind, PointsMovement, PointsRule, RuleTerms
+from obverse.accrual import MovementKind, PointsMovement, PointsRule, RuleTerms
 
 _OPERATORS: Final = Allow(Scope.OPERATE)
 _OWNERS: Final = Allow(Scope.MEMBERS, members=True)

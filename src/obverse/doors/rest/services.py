@@ -30,7 +30,7 @@ from obverse.metering import Metering, Tariffs
 from obverse.notifications import Webhooks
 from obverse.notifications.statements import Statements
 from obverse.orders import Orders
-from obverse.points import Points
+from obverse.accrual import Points
 from obverse.programmes import Programmes
 from obverse.reconciliation import Reconciliation
 from obverse.sales import Sales

@@ -18,8 +18,8 @@ from obverse.kit.ids import (
     PointsRuleId,
     ProgrammeId,
 )
-from obverse.points import rules
-from obverse.points.model import PointsRule, RuleTerms, Step
+from obverse.accrual import rules
+from obverse.accrual.model import PointsRule, RuleTerms, Step
 
 PROGRAMME, MERCHANT = ProgrammeId(uuid4()), MerchantId(uuid4())
 

@@ -4,7 +4,7 @@ from tests.factories.billing import SEOUL
 from tests.factories.wallet import House
 
 from obverse.kit.money import KRW
-from obverse.points import Accrual, Points
+from obverse.accrual import Accrual, Points
 
 
 def points_room(house: House) -> Points:

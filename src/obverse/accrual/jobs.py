@@ -29,8 +29,8 @@ from obverse.kit.money import CurrencyCode, Money
 from obverse.kit.outbox import Reader
 from obverse.ledger.model import AccountKind
 from obverse.ledger.rules import house_account
-from obverse.points import repository, rules
-from obverse.points.model import MovementKind, PointsMovement, PointsRule, Step
+from obverse.accrual import repository, rules
+from obverse.accrual.model import MovementKind, PointsMovement, PointsRule, Step
 from obverse.wallet import Balances, Draining, Funding, LotKind, SourceKind
 
 _PAYMENT_NEWS: Final = frozenset(

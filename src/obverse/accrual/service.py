@@ -12,9 +12,9 @@ from obverse.kit.outbox import Reader
 from obverse.kit.paging import Page, PageRequest
 from obverse.merchants import repository as merchants
 from obverse.merchants.errors import MerchantNotFound
-from obverse.points import repository, rules
-from obverse.points.errors import PointsRuleNotFound
-from obverse.points.model import PointsMovement, PointsRule, RuleTerms
+from obverse.accrual import repository, rules
+from obverse.accrual.errors import PointsRuleNotFound
+from obverse.accrual.model import PointsMovement, PointsRule, RuleTerms
 from obverse.programmes import repository as programmes
 from obverse.programmes.errors import ProgrammeNotFound
 from obverse.wallet import Balances, LotBalance

@@ -1,0 +1,10 @@
+"""Payment codes: digits on a phone that stand for one of its member's cards, for one payment and a short time.
+
+A code is made at random, known to us by a keyed hash alone, and spent by the engine under the locks of the
+payment. Phones fetch codes in batches sealed to their own key, and draw them as Code 128 or QR without any
+network. Source: PC-1 to PC-10, P10.
+"""
+
+from obverse.codes.model import Code, GuessBudget, Guesses
+
+__all__ = ["Code", "GuessBudget", "Guesses"]
