@@ -57,7 +57,8 @@ create table points_accounts (
 );
 create index points_accounts_member on points_accounts (member_id, id);
 create index points_accounts_handle_key on points_accounts (handle_key) where handle_key is not null;
-create unique index points_accounts_account on points_accounts (issuer_id, account_hash) where state = 'proved';
+create unique index points_accounts_account on points_accounts (issuer_id, account_hash)
+    where state = 'proved';
 
 -- Units per minor unit of money; null for a merchant means every one. A new rate ends the one before.
 create table points_rates (
@@ -121,7 +122,7 @@ alter table cards
     add column vault_card_id uuid references vault_cards,
     add constraint cards_registered check ((kind = 'registered') = (vault_card_id is not null));
 
--- payments ---------------------------------------------------------------------------------------------------
+-- payments --------------------------------------------------------------------------------------------------
 alter table funding_sources
     drop constraint funding_sources_kind_check,
     add constraint funding_sources_kind_check check (kind in
@@ -144,7 +145,7 @@ alter table merchants
     -- From this amount on a code alone does not pay: a PIN or a passkey has to come with it.
     add column code_proof_from_minor bigint check (code_proof_from_minor >= 0);
 
--- payment codes ----------------------------------------------------------------------------------------------
+-- payment codes ---------------------------------------------------------------------------------------------
 create table payment_codes (
     partition_id smallint not null,
     code_hash bytea not null,

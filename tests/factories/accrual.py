@@ -3,8 +3,8 @@
 from tests.factories.billing import SEOUL
 from tests.factories.wallet import House
 
-from obverse.kit.money import KRW
 from obverse.accrual import Accrual, Points
+from obverse.kit.money import KRW
 
 
 def points_room(house: House) -> Points:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 from litestar import Litestar
+from tests.factories.accrual import points_room
 from tests.factories.billing import billing_rooms
 from tests.factories.claims import ClaimRooms, claim_rooms
 from tests.factories.disputes import disputes_room
@@ -20,7 +21,6 @@ from tests.factories.members import PASSWORD
 from tests.factories.merchants import a_merchant, applications_room
 from tests.factories.metering import metering_rooms
 from tests.factories.orders import around
-from tests.factories.accrual import points_room
 from tests.factories.presentments import presentments_room
 from tests.factories.reconciliation import a_reconciliation
 from tests.factories.sales import selling_rooms

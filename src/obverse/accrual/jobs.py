@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
+from obverse.accrual import repository, rules
+from obverse.accrual.model import MovementKind, PointsMovement, PointsRule, Step
 from obverse.authorization.model import ActionKind
 from obverse.kit import events, outbox
 from obverse.kit.calendar import Calendar
@@ -29,8 +31,6 @@ from obverse.kit.money import CurrencyCode, Money
 from obverse.kit.outbox import Reader
 from obverse.ledger.model import AccountKind
 from obverse.ledger.rules import house_account
-from obverse.accrual import repository, rules
-from obverse.accrual.model import MovementKind, PointsMovement, PointsRule, Step
 from obverse.wallet import Balances, Draining, Funding, LotKind, SourceKind
 
 _PAYMENT_NEWS: Final = frozenset(

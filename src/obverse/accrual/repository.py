@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from obverse.accrual.model import MovementKind, PointsMovement, PointsRule, RuleTerms, Step
 from obverse.authorization.model import ActionKind
 from obverse.kit.database import Connection, Table, insert_rows
 from obverse.kit.ids import (
@@ -15,7 +16,6 @@ from obverse.kit.ids import (
     SourceId,
 )
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
-from obverse.accrual.model import MovementKind, PointsMovement, PointsRule, RuleTerms, Step
 
 _RULE: Final = """
     id, programme_id, merchant_id, basis_points, amount_min_minor, validity_months, starts_at, ends_at

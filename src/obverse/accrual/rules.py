@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from obverse.accrual.model import PointsRule, RuleTerms, Step
 from obverse.authorization.model import ActionKind
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.money import AMOUNT_MINOR_MAX
-from obverse.accrual.model import PointsRule, RuleTerms, Step
 from obverse.wallet.model import SourceKind
 
 _WHOLE = 10_000

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from obverse.accrual import repository, rules
+from obverse.accrual.errors import PointsRuleNotFound
+from obverse.accrual.model import PointsMovement, PointsRule, RuleTerms
 from obverse.kit import audit, outbox
 from obverse.kit.audit import AuditEntry, check_reason
 from obverse.kit.clock import Clock
@@ -12,9 +15,6 @@ from obverse.kit.outbox import Reader
 from obverse.kit.paging import Page, PageRequest
 from obverse.merchants import repository as merchants
 from obverse.merchants.errors import MerchantNotFound
-from obverse.accrual import repository, rules
-from obverse.accrual.errors import PointsRuleNotFound
-from obverse.accrual.model import PointsMovement, PointsRule, RuleTerms
 from obverse.programmes import repository as programmes
 from obverse.programmes.errors import ProgrammeNotFound
 from obverse.wallet import Balances, LotBalance

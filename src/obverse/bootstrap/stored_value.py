@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from obverse.accrual import Accrual, Points
 from obverse.bootstrap.card_rooms import CardRooms, join_card_rooms
 from obverse.bootstrap.metering import MeteringRooms, join_metering_rooms, metering_chores
 from obverse.bootstrap.money import Foundation, MoneyRooms
@@ -13,7 +14,6 @@ from obverse.bootstrap.selling import SellingRooms, join_selling_rooms, selling_
 from obverse.checkouts import Checkouts
 from obverse.kit.jobs import Chore
 from obverse.kit.money import CurrencyCode
-from obverse.accrual import Accrual, Points
 from obverse.wallet import Balances
 
 _EXPIRE_BALANCES_EVERY: Final = timedelta(seconds=5)

@@ -1,4 +1,4 @@
-"""Payment codes: digits on a phone that stand for one of its member's cards, for one payment and a short time.
+"""Payment codes: digits on a phone that stand for a card of its member, once and for a short time.
 
 A code is made at random, known to us by a keyed hash alone, and spent by the engine under the locks of the
 payment. Phones fetch codes in batches sealed to their own key, and draw them as Code 128 or QR without any

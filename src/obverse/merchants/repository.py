@@ -55,7 +55,8 @@ select {_COLUMNS} from {_MERCHANTS} where id < coalesce($1, {NEWEST}) order by i
 UPDATE: Final = """
 update merchants
 set name = $2, category = $3, terminals = $4, state = $5, accepts = $6, fee_basis_points = $7,
-    fee_fixed_minor = $8, payout_rhythm = $9, is_agent = $10, accepts_points = $11, code_proof_from_minor = $12
+    fee_fixed_minor = $8, payout_rhythm = $9, is_agent = $10, accepts_points = $11,
+    code_proof_from_minor = $12
 where id = $1
 """
 

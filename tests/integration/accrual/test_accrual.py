@@ -6,19 +6,19 @@ from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
+from tests.factories.accrual import an_accrual, points_room
 from tests.factories.engine import EngineWorld, an_engine_world
 from tests.factories.ledger import P0
-from tests.factories.accrual import an_accrual, points_room
 from tests.factories.stored_value import a_prepaid_card
 from tests.factories.wallet import House, a_member_with_credit_line
 
+from obverse.accrual import MovementKind, PointsRuleNotFound, RuleTerms
 from obverse.cards import CardFace
 from obverse.kit.ids import MemberId
 from obverse.kit.money import KRW
 from obverse.kit.paging import PageRequest
 from obverse.ledger import Ledger
 from obverse.merchants.errors import MerchantNotFound
-from obverse.accrual import MovementKind, PointsRuleNotFound, RuleTerms
 from obverse.programmes.errors import ProgrammeNotFound
 
 WHO = {"actor": "key_test", "reason": "spring"}

@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.factories.accrual import an_accrual, points_room
 from tests.factories.engine import EngineWorld
 from tests.factories.members import letters_in
-from tests.factories.accrual import an_accrual, points_room
 from tests.factories.stored_value import a_prepaid_card
 from tests.factories.telling import telling_rooms
 from tests.factories.time_travel import go_to, local
 from tests.factories.wallet import a_wallet_member
 
+from obverse.accrual import RuleTerms
 from obverse.cards import CardFace, Viewer
 from obverse.history import EntryKind, Filter
 from obverse.kit.money import KRW
@@ -23,7 +24,6 @@ from obverse.letters import Language
 from obverse.members import Member, ProfileChange, Statements
 from obverse.notifications.statements import Statements as DailyStatements
 from obverse.notifications.statements import service
-from obverse.accrual import RuleTerms
 
 SEOUL = "Asia/Seoul"
 NEW_YORK = "America/New_York"

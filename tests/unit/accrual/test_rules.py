@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.factories.ledger import NOON, P0
 
+from obverse.accrual import rules
+from obverse.accrual.model import PointsRule, RuleTerms, Step
 from obverse.authorization.model import ActionKind
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import (
@@ -18,8 +20,6 @@ from obverse.kit.ids import (
     PointsRuleId,
     ProgrammeId,
 )
-from obverse.accrual import rules
-from obverse.accrual.model import PointsRule, RuleTerms, Step
 
 PROGRAMME, MERCHANT = ProgrammeId(uuid4()), MerchantId(uuid4())
 

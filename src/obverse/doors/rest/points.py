@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
 from obverse.access.model import Scope
+from obverse.accrual import MovementKind, PointsMovement, PointsRule, RuleTerms
 from obverse.doors.rest.auth import Allow, caller_of
 from obverse.doors.rest.funding_sources import member_named
 from obverse.doors.rest.services import HttpRequest, services
@@ -25,7 +26,6 @@ from obverse.doors.rest.shapes import (
 )
 from obverse.doors.rest.shapes import Reason as AuditReason
 from obverse.kit.ids import MerchantId, PointsRuleId, ProgrammeId, from_text, to_text
-from obverse.accrual import MovementKind, PointsMovement, PointsRule, RuleTerms
 
 _OPERATORS: Final = Allow(Scope.OPERATE)
 _OWNERS: Final = Allow(Scope.MEMBERS, members=True)

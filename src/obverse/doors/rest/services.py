@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 from litestar import Request
 
 from obverse.access import Access
+from obverse.accrual import Points
 from obverse.authorization import Engine
 from obverse.billing import Billing, Issuing
 from obverse.cards import Cards, Fulfilments, Pins
@@ -30,7 +31,6 @@ from obverse.metering import Metering, Tariffs
 from obverse.notifications import Webhooks
 from obverse.notifications.statements import Statements
 from obverse.orders import Orders
-from obverse.accrual import Points
 from obverse.programmes import Programmes
 from obverse.reconciliation import Reconciliation
 from obverse.sales import Sales
