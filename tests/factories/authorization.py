@@ -45,6 +45,7 @@ def makers() -> Makers:
         new_network_ref=lambda: f"1120120000|{next(references):06d}|RRN",
         off_us_patience=timedelta(seconds=7),
         months_on=MONTHS_ON,
+        pin_hash_of=lambda card, pin: f"{card.id}:{pin.reveal()}".encode(),
     )
 
 

@@ -9,14 +9,15 @@ from datetime import timedelta
 from random import Random
 
 from tests.factories.cards import a_one_time_card
-from tests.factories.ledger import MONTHS_ON, P0
+from tests.factories.engine import makers_of
+from tests.factories.ledger import P0
 from tests.factories.members import an_application
 from tests.factories.merchants import a_merchant
 from tests.factories.presentments import SEOUL, presentments_room
 from tests.factories.treasury import OWN
 from tests.factories.wallet import BIN, House, card_details
 
-from obverse.authorization import Authorization, AuthorizationRequest, Engine, EngineSettings, Entry, Makers
+from obverse.authorization import Authorization, AuthorizationRequest, Engine, EngineSettings, Entry
 from obverse.authorization.jobs import NotAcknowledged, Reversals
 from obverse.clearing.presentments import PaymentState, PresentmentFile, Presentments
 from obverse.clearing.presentments.jobs import Exchange
@@ -158,7 +159,7 @@ async def a_chain(house: House, random_bytes: Callable[[int], bytes]) -> AsyncIt
         stack.push_async_callback(client.stop)
         while not client.health.connected:  # noqa: ASYNC110 - it connects in the background
             await asyncio.sleep(0.01)
-        makers = Makers(house.new_id, random_bytes, client.new_reference, timedelta(seconds=7), MONTHS_ON)
+        makers = makers_of(house, client.new_reference)
         engine = Engine(house.database, house.vault, client, house.clock, makers, EngineSettings(bin=BIN))
         await engine.start()
         stack.push_async_callback(engine.stop)

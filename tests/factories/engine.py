@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import count
 
 from tests.factories.cards import a_one_time_card
@@ -14,7 +15,7 @@ from tests.factories.wallet import BIN, House, a_member_with_credit_line, a_memb
 from obverse.authorization import AuthorizationRequest, Engine, EngineSettings, Entry, Makers
 from obverse.authorization.jobs import NotAcknowledged, Reversals
 from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
-from obverse.cards import Card, CardFace, Controls
+from obverse.cards import Card, CardFace, Controls, pin_hash_of
 from obverse.kit.money import KRW, Money
 from obverse.ledger import Ledger
 from obverse.ledger.jobs import roll_up
@@ -112,6 +113,12 @@ class EngineWorld:
         assert await ledger.check() == []
 
 
+def makers_of(house: House, new_reference: Callable[[], str]) -> Makers:
+    """The house's own ids, codes and hashes."""
+    pins = partial(pin_hash_of, house.vault)
+    return Makers(house.new_id, house.random_bytes, new_reference, timedelta(seconds=7), MONTHS_ON, pins)
+
+
 def an_engine(
     house: House, card_company: FakeCardCompany, *, patience_s: float = 3.0, partitions: int = 1
 ) -> Engine:
@@ -120,7 +127,7 @@ def an_engine(
         house.vault,
         card_company,
         house.clock,
-        Makers(house.new_id, house.random_bytes, card_company.new_reference, timedelta(seconds=7), MONTHS_ON),
+        makers_of(house, card_company.new_reference),
         EngineSettings(bin=BIN, partitions=partitions, patience_s=patience_s),
     )
 

@@ -16,7 +16,8 @@ from tests.factories.billing import billing_rooms
 from tests.factories.claims import ClaimRooms, claim_rooms
 from tests.factories.disputes import disputes_room
 from tests.factories.draws import FakeBank, a_treasury, draws_room
-from tests.factories.ledger import MONTHS_ON, P0
+from tests.factories.engine import makers_of
+from tests.factories.ledger import P0
 from tests.factories.members import PASSWORD
 from tests.factories.merchants import a_merchant, applications_room
 from tests.factories.metering import metering_rooms
@@ -36,7 +37,7 @@ from tests.factories.wallet import (
 from tests.factories.webhooks import WebhookHouse, webhook_house
 
 from obverse.access import MERCHANT_SCOPES, Access, Scope
-from obverse.authorization import Engine, EngineSettings, Makers
+from obverse.authorization import Engine, EngineSettings
 from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
 from obverse.bootstrap.holders import Holders
 from obverse.checkouts import Checkouts
@@ -51,6 +52,7 @@ from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
 from obverse.letters import Letters
 from obverse.orders import Allocation, Orders
+from obverse.points import MessageLog
 from obverse.treasury import Desk, Treasury
 from obverse.wallet import CardDetails
 
@@ -193,7 +195,7 @@ async def open_rest_house(
     """Everything from the database to the door, started and stopped."""
     house = build_house(database, folder / "keys.json", clock, new_id, random_bytes)
     card_company = FakeCardCompany()
-    makers = Makers(new_id, random_bytes, card_company.new_reference, timedelta(seconds=7), MONTHS_ON)
+    makers = makers_of(house, card_company.new_reference)
     engine = Engine(database, house.vault, card_company, clock, makers, EngineSettings(bin=BIN))
     access = Access(database, house.vault, clock, new_id, random_bytes)
     health = FakeHealth()
@@ -208,6 +210,7 @@ async def open_rest_house(
     selling = selling_rooms(house, engine, treasury)
     ordering = around(house, selling.sales)
     metering, tariffs = metering_rooms(house, engine)
+    holders = Holders(database, house.vault, house.members, bin_=BIN, partitions=[P0])
     app = create_app(
         Services(
             engine=engine,
@@ -255,8 +258,10 @@ async def open_rest_house(
             daily_statements=telling.statements,
             letters=Letters(database, house.vault, clock=clock, new_id=new_id),
             points=points_room(house),
+            points_messages=MessageLog(database),
             checkouts=Checkouts(database, engine, house.cards, house.vault, clock=clock, new_id=new_id),
-            match_holder=Holders(database, house.vault, house.members, bin_=BIN, partitions=[P0]).match,
+            match_holder=holders.match,
+            holder_of_code=holders.of_code,
             clock_control=FakeClockControl(clock),
             health=health,
             live=live,

@@ -199,10 +199,9 @@ class Actions(Draft):
     def _release_leg(self, authorization: Authorization, leg: Leg, part: int) -> Leg:
         """A card company is only told of a leg that is given up whole: a clearing file releases the rest."""
         leg = replace(leg, released_minor=leg.released_minor + part)
-        if leg.released_minor < leg.amount_minor or not rules.is_off_us(leg.kind):
+        if leg.released_minor < leg.amount_minor or not rules.is_presented(leg.kind):
             return leg
-        self.legs_to_reverse.append((authorization.id, leg.position))
-        return replace(leg, status=LegStatus.REVERSING)
+        return replace(self._undo_leg(authorization.id, leg), status=LegStatus.REVERSING)
 
     # refund --------------------------------------------------------------------------------------------
 
@@ -250,7 +249,7 @@ class Actions(Draft):
         if not part:
             return leg
         hold_id = self._movements.credit_provisionally(
-            authorization, leg, part, hold=not rules.is_off_us(leg.kind)
+            authorization, leg, part, hold=not rules.is_presented(leg.kind)
         )
         return replace(leg, disputed_minor=part, dispute_hold_id=hold_id)
 
@@ -357,13 +356,13 @@ class Actions(Draft):
             released_minor=leg.released_minor + leg.open_minor,
             refunded_minor=leg.refunded_minor + leg.refundable_minor,
         )
-        if not rules.is_off_us(leg.kind) or (told and leg.captured_minor):
+        if rules.is_undone_here(leg, told=told):
             return replace(counted, status=LegStatus.REVERSED)
         if leg.status in _BEING_UNDONE:
             return counted
-        self.legs_to_reverse.append((authorization.id, leg.position))
         return replace(
-            counted, status=LegStatus.UNKNOWN if leg.status is LegStatus.SENT else LegStatus.REVERSING
+            self._undo_leg(authorization.id, counted),
+            status=LegStatus.UNKNOWN if leg.status is LegStatus.SENT else LegStatus.REVERSING,
         )
 
     def _give_back(self, authorization: Authorization, amount_minor: int, *, was_approved: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from obverse.authorization import proof, rules, usage
-from obverse.authorization.actions import UNDOABLE, Actions
+from obverse.authorization.actions import UNDOABLE
 from obverse.authorization.commands import (
     AnswerAgain,
     Authorize,
@@ -26,6 +26,8 @@ from obverse.authorization.commands import (
     Reverse,
     ReverseByKey,
 )
+from obverse.authorization.errors import BalancesNeeded
+from obverse.authorization.known import KnownCard
 from obverse.authorization.loads import authorize_load, load_leg
 from obverse.authorization.model import (
     LOADS,
@@ -40,19 +42,20 @@ from obverse.authorization.model import (
     Purpose,
     Status,
 )
-from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
-from obverse.authorization.rules import KnownCard
+from obverse.authorization.ports import LegAnswer, LegRequest, PointsRequest, Terminal
+from obverse.authorization.recognition import Recognition
 from obverse.cards.model import CardState
-from obverse.cards.rules import face_expiry
 from obverse.kit.errors import ObverseError
 from obverse.kit.money import Money
+from obverse.merchants.model import Merchant
+from obverse.points.model import MessageKind
 
-_NEVER_ANSWERED: Final = LegAnswer(LegOutcome.NO_ANSWER)
+_TO_BE_UNDONE: Final = frozenset({LegStatus.UNKNOWN, LegStatus.REVERSING})
 _UNDONE_UNSEEN: Final = frozenset({LegStatus.UNKNOWN, LegStatus.REVERSED})
 """Off-us legs that were or will be reversed without anybody having seen their answer."""
 
 
-class Batch(Actions):
+class Batch(Recognition):
     """Decides commands in order over its draft, which then says what is to be saved."""
 
     def decide(self, command: Command) -> Authorization | ObverseError:
@@ -88,7 +91,7 @@ class Batch(Actions):
 
     def preview(self, command: Authorize) -> Decision:
         """What `decide` would say of this payment, with nothing noted and nothing moved (PF-9)."""
-        return self._decision(command.request, self._known_card(command))
+        return self._decision(command, self._known_card(command))
 
     # authorize -----------------------------------------------------------------------------------------
 
@@ -98,16 +101,25 @@ class Batch(Actions):
         if earlier is not None:
             return self._authorize_again(command, self._by_id[earlier])
         known = self._known_card(command)
-        decision = self._decision(request, known)
+        decision = self._decision(command, known)
+        if decision.to_ask:
+            raise BalancesNeeded([self._loaded.holdings[id_] for id_ in sorted(decision.to_ask)])
         if known is not None:
             proof.count_pin(known.usage, known.pin)
         if known is not None and decision.decline is None and request.purpose in LOADS:
             decision = self._with_lot(request, known)
+        if command.code_hash is not None:
+            self._use_code(command, command.code_hash, known, decision)
         return self._open(command, known, decision)
 
-    def _decision(self, request: AuthorizationRequest, known: KnownCard | None) -> Decision:
-        decide = authorize_load if request.purpose in LOADS else rules.authorize
-        return decide(request, known, self.books, now=self.now)
+    def _decision(self, command: Authorize, known: KnownCard | None) -> Decision:
+        request = command.request
+        if request.purpose in LOADS:
+            return authorize_load(request, known, self.books, now=self.now)
+        decision = rules.authorize(request, known, self.books, now=self.now, code=self._code_check(command))
+        if decision.decline is Decline.UNKNOWN_CARD and not command.is_ours:
+            return replace(decision, decline=Decline.NOT_REGISTERED)
+        return decision
 
     def _with_lot(self, request: AuthorizationRequest, known: KnownCard) -> Decision:
         """An approved load with its one leg, and the lot for it."""
@@ -185,23 +197,6 @@ class Batch(Actions):
             (leg.position, self._ask(command, leg)) for leg in opened.legs if leg.status is LegStatus.SENT
         ]
 
-    def _known_card(self, command: Authorize) -> KnownCard | None:
-        card = next((self._cards[h] for h in command.number_hashes if h in self._cards), None)
-        if card is None:
-            return None
-        left = self._usage(card)
-        pin = proof.pin_check(card, left, command.pin_hash)
-        face = face_expiry(card.created_at)
-        return KnownCard(
-            card,
-            left,
-            details_match=proof.details_match(command.request, face, command.cvv_ok, pin),
-            sources=[self._sources[id_] for id_ in card.funding if id_ in self._sources],
-            pin=pin,
-            lots=self._lots,
-            programme=self._programmes.get(card.programme_id) if card.programme_id is not None else None,
-        )
-
     def _open_leg(self, command: Authorize, position: int, plan: LegPlan, *, waits: bool) -> Leg:
         off_us = rules.is_off_us(plan.kind)
         transfer_id = None
@@ -221,21 +216,47 @@ class Batch(Actions):
             debit_account_id=plan.debit_account_id,
             credit_account_id=plan.credit_account_id,
             transfer_id=transfer_id,
-            network_ref=self.makers.new_network_ref() if off_us else None,
+            network_ref=self._network_ref(command, position, plan) if off_us else None,
+            units=plan.units,
+            rate=plan.rate,
         )
 
-    def _ask(self, command: Authorize, leg: Leg) -> LegRequest:
-        vault_card_id = self._sources[leg.source_id].vault_card_id
+    def _network_ref(self, command: Authorize, position: int, plan: LegPlan) -> str:
+        """By what the far end knows the leg; a card company wants one of its own form."""
+        return self.makers.new_network_ref() if plan.units is None else f"{command.id.hex}-{position}"
+
+    def _ask(self, command: Authorize, leg: Leg) -> LegRequest | PointsRequest:
         merchant = command.request.merchant
-        assert vault_card_id is not None, "an off-us source stands for a real card"
         assert merchant is not None, "a payment without a merchant is declined"
         assert leg.network_ref is not None, "a leg is named before it is sent"
+        if leg.units is not None:
+            return self._ask_for_points(command.request, merchant, leg, leg.network_ref, leg.units)
+        vault_card_id = self._sources[leg.source_id].vault_card_id
+        assert vault_card_id is not None, "an off-us source stands for a real card"
         return LegRequest(
             network_ref=leg.network_ref,
             vault_card_id=vault_card_id,
             amount=Money(leg.amount_minor, command.request.amount.currency),
             merchant_name=merchant.name,
             merchant_category=merchant.category,
+        )
+
+    def _ask_for_points(
+        self, request: AuthorizationRequest, merchant: Merchant, leg: Leg, network_ref: str, units: int
+    ) -> PointsRequest:
+        holding = self._loaded.holdings[leg.source_id]
+        terminal = None
+        if request.terminal is not None:
+            terminal = Terminal(merchant.acquirer_id, merchant.merchant_no, request.terminal, request.rrn)
+        return PointsRequest(
+            network_ref=network_ref,
+            source_id=leg.source_id,
+            issuer_id=holding.issuer_id,
+            handle=holding.handle,
+            units=units,
+            amount=Money(leg.amount_minor, request.amount.currency),
+            merchant_name=merchant.name,
+            terminal=terminal,
         )
 
     # conclude ------------------------------------------------------------------------------------------
@@ -245,7 +266,7 @@ class Batch(Actions):
             return self._conclude_late(authorization, answers)
         decline = rules.conclude(authorization.legs, answers)
         legs = [
-            self._conclude_leg(authorization, leg, answers.get(leg.position, _NEVER_ANSWERED), decline)
+            self._conclude_leg(authorization, leg, answers.get(leg.position, rules.NEVER_ANSWERED), decline)
             for leg in authorization.legs
         ]
         amount_minor = authorization.amount.amount_minor
@@ -275,10 +296,9 @@ class Batch(Actions):
         ]
         if not again:
             return closed
-        # One that is not acknowledged yet has its job still.
-        self.legs_to_reverse += [
-            (closed.id, leg.position) for leg in again if leg.status is LegStatus.REVERSED
-        ]
+        for leg in again:
+            if leg.status is LegStatus.REVERSED:  # one that is not acknowledged yet has its job still
+                self._undo_leg(closed.id, leg)
         legs = [replace(leg, status=LegStatus.REVERSING) if leg in again else leg for leg in closed.legs]
         return self._update(replace(closed, legs=legs), news=None)
 
@@ -300,9 +320,11 @@ class Batch(Actions):
                 leg,
                 at_once=authorization.captured_at_once,
             )
+            if answer.to_confirm:
+                self._tell_issuer(authorization.id, leg, MessageKind.CONFIRM)
         status = rules.leg_after(leg, answer, approved=approved)
         if status in (LegStatus.REVERSING, LegStatus.UNKNOWN):
-            self.legs_to_reverse.append((authorization.id, leg.position))
+            leg = self._undo_leg(authorization.id, leg)
         return replace(
             leg,
             status=status,
@@ -319,7 +341,7 @@ class Batch(Actions):
             found = self._by_id[earlier]
             if found.status not in UNDOABLE or rules.was_answered(found, command.in_doubt_since):
                 return found
-            return self._reverse(self._with_number(found, command.serial))
+            return self._reverse(self._with_number(found, command.shown))
         mark = Authorization(
             partition_id=self.partition_id,
             id=command.id,
@@ -350,11 +372,15 @@ class Batch(Actions):
     def _leg_reversed(self, authorization: Authorization, command: LegReversed) -> Authorization:
         legs = [
             replace(leg, status=LegStatus.REVERSED)
-            if leg.position == command.position and leg.status is command.seen
+            if leg.position == command.position and _is_as_seen(leg, command.seen)
             else leg
             for leg in authorization.legs
         ]
         return self._update(replace(authorization, legs=legs), news=None)
+
+
+def _is_as_seen(leg: Leg, seen: LegStatus | None) -> bool:
+    return leg.status is seen if seen is not None else leg.status in _TO_BE_UNDONE
 
 
 def _repeated(earlier: Authorization, command: Authorize) -> Authorization:

@@ -7,16 +7,18 @@ import msgspec
 
 from obverse.authorization.model import AuthorizationRequest, LegStatus
 from obverse.authorization.ports import LegAnswer
-from obverse.kit.ids import AuthorizationId, MerchantId
+from obverse.kit.ids import AuthorizationId, MerchantId, SourceId
 from obverse.kit.money import CurrencyCode, Money
 
 
 class Authorize(msgspec.Struct, frozen=True):
     """Decide a payment. `id` is given before, so that a batch tried twice recognises its own work.
 
-    `number_hashes` are the number's keyed hashes under every live key; `cvv_ok` is None where no CVV came.
-    `fingerprint` is a keyed hash of all that a repeat must have in common. `pin_hash` is None where no PIN
-    came.
+    `number_hashes` are the number's keyed hashes under every live key, none where a payment code was shown,
+    of which there is `code_hash`; `is_ours` tells whether it begins like our numbers. `cvv_ok` is None where
+    no CVV came. `fingerprint` is a keyed hash of all that a repeat must have in common. `pin_hash` is None
+    where no PIN came with a number. `balances` are units of points, once issuers were asked: who gave no
+    answer is left out.
     """
 
     id: AuthorizationId
@@ -25,6 +27,21 @@ class Authorize(msgspec.Struct, frozen=True):
     cvv_ok: bool | None
     fingerprint: bytes
     pin_hash: bytes | None = None
+    code_hash: bytes | None = None
+    is_ours: bool = True
+    balances: Mapping[SourceId, int] | None = None
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What proves that whoever names a payment knows the number it was made with.
+
+    One of three: the serial behind a number of ours, the hashes of a registered card's own number, or that
+    of a payment code.
+    """
+
+    serial: int | None = None
+    number_hashes: Sequence[bytes] = ()
+    code_hash: bytes | None = None
 
 
 class Conclude(msgspec.Struct, frozen=True):
@@ -44,7 +61,7 @@ class Reverse(msgspec.Struct, frozen=True):
 class ReverseByKey(msgspec.Struct, frozen=True):
     """Undo a payment known by its request key, also one that has not arrived yet (P8).
 
-    `serial` is that of the card number it came with: a request key can be guessed, so it is not enough.
+    `shown` is the number it came with: a request key can be guessed, so it is not enough.
     `id` is for the mark that is left where there is nothing to undo, so that the late original is declined.
     `in_doubt_since` is set where the door gives up on a request instead of a terminal asking: a payment that
     is older than that, or that a repeat was told of since, has an answer and is left alone.
@@ -52,7 +69,7 @@ class ReverseByKey(msgspec.Struct, frozen=True):
 
     id: AuthorizationId
     request_key: str
-    serial: int | None
+    shown: Shown
     amount: Money
     merchant_id: MerchantId | None
     terminal: str | None
@@ -66,7 +83,7 @@ class ByKey(msgspec.Struct, frozen=True):
     """
 
     request_key: str
-    serial: int | None
+    shown: Shown
     currency: CurrencyCode | None = None
 
 
@@ -133,15 +150,16 @@ class AnswerAgain(msgspec.Struct, frozen=True):
 
 
 class LegReversed(msgspec.Struct, frozen=True):
-    """A card company has acknowledged the reversal of one leg, which was `seen` like this before it was sent.
+    """The reversal of one leg was acknowledged, which was `seen` like this before it was sent.
 
-    If the leg has changed since, the request itself may have gone out after its reversal, which then undid
-    nothing and has to be sent again.
+    If a leg at a card company has changed since, the request itself may have gone out after its reversal,
+    which then undid nothing and has to be sent again. A points issuer refuses what comes after its
+    cancellation, so there None will do.
     """
 
     id: AuthorizationId
     position: int
-    seen: LegStatus
+    seen: LegStatus | None
 
 
 Command = (

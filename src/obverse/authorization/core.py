@@ -10,13 +10,15 @@ from msgspec.structs import replace
 from obverse.authorization import repository
 from obverse.authorization.batch import Batch
 from obverse.authorization.batcher import Batcher
-from obverse.authorization.commands import Authorize, Command
+from obverse.authorization.commands import Authorize, Command, Shown
 from obverse.authorization.inputs import Makers
 from obverse.authorization.loading import load, missed
 from obverse.authorization.model import Action, Authorization, Status
-from obverse.authorization.ports import LegRequest
+from obverse.authorization.ports import LegRequest, PointsRequest
 from obverse.authorization.saving import save
+from obverse.cards import repository as cards
 from obverse.cards.rules import partition_of
+from obverse.codes.rules import partition_of as code_partition_of
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import NotFound
@@ -50,7 +52,9 @@ class Core:
         makers: Makers,
         settings: EngineSettings,
         observe_batch: Callable[[int], None] = lambda _: None,
+        wake_courier: Callable[[], None] = lambda: None,
     ) -> None:
+        self._wake_courier = wake_courier
         self._database = database
         self._vault = vault
         self._clock = clock
@@ -59,8 +63,8 @@ class Core:
         self._observe_batch = observe_batch
         self._partitions = [PartitionId(p) for p in range(settings.partitions)]
         self._batchers = {p: self._batcher(p) for p in self._partitions}
-        self._asks: dict[AuthorizationId, Sequence[tuple[int, LegRequest]]] = {}
-        """What card companies are to be asked about payments that were just opened here."""
+        self._asks: dict[AuthorizationId, Sequence[tuple[int, LegRequest | PointsRequest]]] = {}
+        """What is to be asked outside about payments that were just opened here."""
         self._workers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -139,6 +143,8 @@ class Core:
                     await save(conn, batch)
             if not keys_are_old:
                 self._asks.update(batch.asks)
+                if batch.points_messages:
+                    self._wake_courier()
                 return results
             commands = [self._rehashed(c) if isinstance(c, Authorize) else c for c in commands]
 
@@ -151,11 +157,33 @@ class Core:
     def _serial_of(self, number: Secret) -> int | None:
         return self._vault.serial_of(number, self._settings.bin)
 
-    def _partition_of(self, number: Secret) -> PartitionId:
-        """The partition that a number's serial carries; what is no number of ours goes to the first."""
+    def _code_hash(self, number: Secret) -> bytes | None:
+        """The hash of what is a payment code by its form; None for any other number."""
+        if self._vault.code_value(number, self._settings.bin) is None:
+            return None
+        return self._vault.token_hash(number)
+
+    def _shown(self, number: Secret) -> Shown:
+        """The number as proof that whoever shows it knows a payment that was made with it."""
+        if (code_hash := self._code_hash(number)) is not None:
+            return Shown(code_hash=code_hash)
+        if (serial := self._serial_of(number)) is not None:
+            return Shown(serial)
+        self._vault.reload_if_changed()  # its hash may have moved to a key that this process has not read
+        return Shown(number_hashes=self._number_hashes(number))
+
+    async def _home_of(self, number: Secret) -> PartitionId:
+        """The partition that a number's serial or a code carries, or that a registered card is kept in; what
+        is no number of ours goes to the first."""
         if len(self._partitions) == 1:
             return self._partitions[0]
-        serial = self._serial_of(number)
-        if serial is None or (partition_id := partition_of(serial)) not in self._batchers:
-            return self._partitions[0]
-        return partition_id
+        value, serial = self._vault.code_value(number, self._settings.bin), self._serial_of(number)
+        if value is not None:
+            home = code_partition_of(value)
+        elif serial is not None:
+            home = partition_of(serial)
+        else:
+            async with self._database.connection() as conn:
+                found = await cards.partition_of_number(conn, self._number_hashes(number))
+            home = self._partitions[0] if found is None else found
+        return home if home in self._batchers else self._partitions[0]

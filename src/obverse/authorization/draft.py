@@ -1,21 +1,38 @@
 """What a batch touches, as it will be saved: its own copies, and notes of what has changed. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
+
+from msgspec.structs import replace
 
 from obverse.authorization import rules
-from obverse.authorization.commands import ByKey, Payment
+from obverse.authorization.commands import ByKey, Payment, Shown
 from obverse.authorization.inputs import Loaded, Makers
-from obverse.authorization.model import Action, ActionKind, Authorization
+from obverse.authorization.model import Action, ActionKind, Authorization, Leg, LegStatus
 from obverse.authorization.movements import Movements
-from obverse.authorization.ports import LegRequest
+from obverse.authorization.ports import LegRequest, PointsRequest
 from obverse.authorization.usage import CardUsage
-from obverse.cards.model import Card, CardUse
+from obverse.cards.model import Card, CardKind, CardUse
+from obverse.codes.model import Code
 from obverse.kit.errors import InvalidRequest, KeyReused, NotFound
-from obverse.kit.ids import ActionId, AuthorizationId, CardId, PartitionId
+from obverse.kit.ids import (
+    ActionId,
+    AuthorizationId,
+    CardId,
+    MerchantId,
+    PartitionId,
+    PointsMessageId,
+)
 from obverse.kit.money import Money
 from obverse.ledger.rules import Books
+from obverse.points.model import MessageKind, PointsMessage
+from obverse.points.rules import units_due_back
 from obverse.wallet.model import Lot
+
+_TAKE_NOTHING: Final = frozenset({LegStatus.DECLINED, LegStatus.UNKNOWN, LegStatus.REVERSING})
+"""Legs whose issuer has taken nothing, or was told to give back whatever it has."""
 
 
 class Draft:
@@ -38,14 +55,21 @@ class Draft:
         self.news: list[tuple[str, Authorization, Action | None]] = []
         """Event types and what they are about, in order."""
         self.legs_to_reverse: list[tuple[AuthorizationId, int]] = []
-        self.asks: dict[AuthorizationId, list[tuple[int, LegRequest]]] = {}
-        """What card companies are to be asked once this batch is committed, by leg position."""
+        self.asks: dict[AuthorizationId, list[tuple[int, LegRequest | PointsRequest]]] = {}
+        """What is to be asked outside once this batch is committed, by leg position."""
+        self.points_messages: list[PointsMessage] = []
+        """What points issuers are to be told."""
+        self.spent_codes: dict[bytes, Code] = {}
+        """Payment codes as this batch leaves them, those that it has changed."""
+        self.guesses: Counter[tuple[MerchantId, str]] = Counter()
+        """Codes that were tried and never made, by merchant and terminal."""
         self.makers = makers
         self._cards = loaded.cards
         self._cards_by_id = {card.id: card for card in loaded.cards.values()}
         self._sources = loaded.sources
         self._lots = {source_id: list(lots) for source_id, lots in loaded.lots.items()}
         self._programmes = loaded.programmes
+        self._loaded = loaded
         self.opened_lots: list[Lot] = []
         """Lots that loads of this batch put money into, to be opened where they are not."""
         self._usages: dict[CardId, CardUsage] = {}
@@ -77,7 +101,7 @@ class Draft:
 
     def _get(self, payment: Payment | None) -> Authorization:
         if isinstance(payment, ByKey):
-            found = self._with_number(self._get(self._by_key.get(payment.request_key)), payment.serial)
+            found = self._with_number(self._get(self._by_key.get(payment.request_key)), payment.shown)
             if payment.currency not in (None, found.amount.currency):
                 raise InvalidRequest("The payment was made in another currency.", "currency")
             return found
@@ -85,12 +109,25 @@ class Draft:
             raise NotFound("payment")
         return self._by_id[payment]
 
-    def _with_number(self, found: Authorization, serial: int | None) -> Authorization:
+    def _with_number(self, found: Authorization, shown: Shown) -> Authorization:
         """The payment, for whoever knows the number it was made with; for others there is none (P12)."""
         card = self._card_of(found)
-        if card is not None and card.serial != serial:
+        if card is None:
+            return found
+        if shown.code_hash is not None:
+            code = self._code(shown.code_hash)
+            is_known = code is not None and code.used_by == found.id
+        elif card.kind is CardKind.REGISTERED:
+            is_known = card.number_hash in shown.number_hashes
+        else:
+            is_known = card.serial == shown.serial
+        if not is_known:
             raise NotFound("payment")
         return found
+
+    def _code(self, code_hash: bytes) -> Code | None:
+        """A payment code as the batch has it so far."""
+        return self.spent_codes.get(code_hash) or self._loaded.codes.get(code_hash)
 
     def _card_of(self, authorization: Authorization) -> Card | None:
         return self._cards_by_id.get(authorization.card_id) if authorization.card_id is not None else None
@@ -110,12 +147,58 @@ class Draft:
     def _update(
         self, authorization: Authorization, *, news: str | None, action: Action | None = None
     ) -> Authorization:
+        if any(leg.units is not None for leg in authorization.legs):
+            legs = [self._return_units(authorization, leg) for leg in authorization.legs]
+            authorization = replace(authorization, legs=legs)
         self._by_id[authorization.id] = authorization
         if authorization.id not in self.inserted:
             self.updated[authorization.id] = None
         if news is not None:
             self.news.append((news, authorization, action))
         return authorization
+
+    def _return_units(self, authorization: Authorization, leg: Leg) -> Leg:
+        """See to it that as many units go back to their issuer as belong to the money that went back."""
+        if leg.units is None or leg.status in _TAKE_NOTHING:
+            return leg
+        due = units_due_back(leg.units, leg.amount_minor, leg.released_minor + leg.refunded_minor)
+        if due <= leg.units_back:
+            return leg
+        more = due - leg.units_back
+        self._tell_issuer(authorization.id, leg, MessageKind.GIVE_BACK, more, leg.units_back)
+        return replace(leg, units_back=due)
+
+    def _undo_leg(self, authorization_id: AuthorizationId, leg: Leg) -> Leg:
+        """Have a leg undone outside that may have happened there, however long that takes (P8, P9)."""
+        if leg.units is None:
+            self.legs_to_reverse.append((authorization_id, leg.position))
+            return leg
+        self._tell_issuer(authorization_id, leg, MessageKind.CANCEL)
+        return replace(leg, units_back=leg.units)
+
+    def _tell_issuer(
+        self,
+        authorization_id: AuthorizationId,
+        leg: Leg,
+        kind: MessageKind,
+        units: int | None = None,
+        units_before: int | None = None,
+    ) -> None:
+        assert leg.network_ref is not None, "a leg is named before it is sent"
+        self.points_messages.append(
+            PointsMessage(
+                id=PointsMessageId(self.makers.new_id()),
+                partition_id=self.partition_id,
+                source_id=leg.source_id,
+                authorization_id=authorization_id,
+                position=leg.position,
+                reference=leg.network_ref,
+                kind=kind,
+                created_at=self.now,
+                units=units,
+                units_before=units_before,
+            )
+        )
 
     def _note(
         self,
@@ -127,10 +210,10 @@ class Draft:
         tell: bool,
         asked: str = "",
     ) -> Action:
-        """Note a step. With `tell`, card companies hear of its off-us parts in their next clearing file."""
+        """Note a step. With `tell`, card companies hear of their parts of it in their next clearing file."""
         assert authorization.merchant_id is not None, "what was approved has a merchant"
-        off_us = any(
-            part for part, leg in zip(parts, authorization.legs, strict=True) if rules.is_off_us(leg.kind)
+        presented = any(
+            part for part, leg in zip(parts, authorization.legs, strict=True) if rules.is_presented(leg.kind)
         )
         action = Action(
             id=ActionId(self.makers.new_id()),
@@ -141,8 +224,11 @@ class Draft:
             parts=parts,
             request_key=key,
             asked=asked,
-            to_present=tell and off_us,
+            to_present=tell and presented,
             created_at=self.now,
+            to_invoice=any(
+                part for part, leg in zip(parts, authorization.legs, strict=True) if leg.units is not None
+            ),
         )
         self._actions[key] = action
         self.actions.append(action)

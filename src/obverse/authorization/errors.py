@@ -5,7 +5,21 @@ from typing import TYPE_CHECKING
 from obverse.kit.errors import ObverseError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from obverse.authorization.model import Authorization
+    from obverse.points.model import Holding
+
+
+class BalancesNeeded(ObverseError):
+    """Points issuers have to be asked before this can be decided. Nothing was decided, nothing moved; it
+    never leaves the engine."""
+
+    code = "balances_needed"
+
+    def __init__(self, holdings: "Sequence[Holding]") -> None:
+        super().__init__("Points issuers have to be asked first.")
+        self.holdings = holdings
 
 
 class NotCapturable(ObverseError):

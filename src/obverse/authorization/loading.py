@@ -6,7 +6,7 @@ other and never both. Earlier answers are looked up after the locks, so that no 
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypedDict
 
 from obverse.authorization import repository
 from obverse.authorization.commands import (
@@ -25,13 +25,18 @@ from obverse.authorization.inputs import Loaded
 from obverse.authorization.model import LOADS, Authorization
 from obverse.cards import repository as cards
 from obverse.cards.model import Card
+from obverse.codes import repository as codes
+from obverse.codes.model import Guesses
 from obverse.kit.database import Connection
 from obverse.kit.ids import AccountId, AuthorizationId, PartitionId, ProgrammeId, SourceId
 from obverse.ledger import repository as ledger
+from obverse.points import repository as points
+from obverse.points.model import Holding, Quote
+from obverse.points.rules import Rates
 from obverse.programmes import repository as programmes
 from obverse.programmes.model import Programme
 from obverse.wallet import repository as wallet
-from obverse.wallet.model import STORED, Lot, Source
+from obverse.wallet.model import STORED, Lot, Source, SourceKind
 
 _KEYED: Final = (Capture, Release, Refund, OpenDispute, CloseDispute, Reverse)
 
@@ -42,11 +47,12 @@ async def load(
     """Lock and read everything these commands touch."""
     payments = [c for c in commands if isinstance(c, Authorize)]
     touched = await _lock_authorizations(conn, partition_id, commands)
+    code_hashes = _code_hashes(commands)
+    codes_found = await codes.lock(conn, partition_id, code_hashes) if code_hashes else {}
+    by_id = {a.card_id for a in touched if a.card_id is not None}
+    by_id |= {code.card_id for code in codes_found.values()}
     cards_found = await cards.lock(
-        conn,
-        partition_id,
-        [hash_ for c in payments for hash_ in c.number_hashes],
-        [a.card_id for a in touched if a.card_id is not None],
+        conn, partition_id, [hash_ for c in payments for hash_ in c.number_hashes], list(by_id)
     )
     sources = (
         await wallet.load_sources(conn, {id_ for card in cards_found for id_ in card.funding})
@@ -67,6 +73,9 @@ async def load(
         authorizations=[*earlier, *touched],
         actions=await repository.find_actions(conn, partition_id, keys) if keys else (),
         presented=await repository.find_presented(conn, partition_id, undone) if undone else (),
+        codes=codes_found,
+        guesses=await codes.guesses(conn, now) if any(c.code_hash for c in payments) else Guesses(),
+        **await _load_points(conn, payments, sources.values(), now),
     )
 
 
@@ -74,7 +83,11 @@ async def load_for_dry_run(
     conn: Connection, partition_id: PartitionId, command: Authorize, now: datetime
 ) -> Loaded:
     """Read what one payment would touch, without a lock."""
-    cards_found = await cards.find(conn, partition_id, command.number_hashes, [])
+    codes_found = {}
+    if command.code_hash is not None:
+        codes_found = await codes.find(conn, partition_id, [command.code_hash])
+    by_id = [code.card_id for code in codes_found.values()]
+    cards_found = await cards.find(conn, partition_id, command.number_hashes, by_id)
     sources = await wallet.load_sources(conn, {id_ for card in cards_found for id_ in card.funding})
     lots = await _load_lots(conn, sources.values(), now)
     accounts = await ledger.find_accounts(conn, partition_id, _account_ids(sources.values(), lots, ()))
@@ -84,13 +97,17 @@ async def load_for_dry_run(
         lots=lots,
         programmes=await _load_programmes(conn, [command], cards_found),
         accounts=accounts,
+        codes=codes_found,
+        **await _load_points(conn, [command], sources.values(), now),
     )
 
 
 def missed(loaded: Loaded, commands: Iterable[Command]) -> bool:
     """Whether a payment names a card that was not found."""
     return any(
-        isinstance(c, Authorize) and not any(hash_ in loaded.cards for hash_ in c.number_hashes)
+        isinstance(c, Authorize)
+        and c.code_hash is None
+        and not any(hash_ in loaded.cards for hash_ in c.number_hashes)
         for c in commands
     )
 
@@ -112,6 +129,42 @@ async def _lock_authorizations(
         else:
             ids.append(payment)
     return await repository.lock(conn, partition_id, ids, keys) if keys or ids else ()
+
+
+def _code_hashes(commands: Iterable[Command]) -> list[bytes]:
+    """The payment codes that these commands show, with a payment or to prove that they know it."""
+    hashes: list[bytes | None] = []
+    for command in commands:
+        if isinstance(command, Authorize):
+            hashes.append(command.code_hash)
+        elif isinstance(command, ReverseByKey):
+            hashes.append(command.shown.code_hash)
+        elif isinstance(command, Capture | Release | Refund) and isinstance(command.payment, ByKey):
+            hashes.append(command.payment.shown.code_hash)
+    return [hash_ for hash_ in hashes if hash_ is not None]
+
+
+class _Points(TypedDict, total=False):
+    holdings: Mapping[SourceId, Holding]
+    rates: Rates
+    quotes: Mapping[str, Quote]
+
+
+async def _load_points(
+    conn: Connection, payments: Sequence[Authorize], sources: Iterable[Source], now: datetime
+) -> _Points:
+    """Points accounts among these sources, with rates and quotes; nothing is asked where there are none."""
+    ids = [source.id for source in sources if source.kind is SourceKind.ISSUER_POINTS]
+    if not ids or not payments:
+        return {}
+    holdings = await points.load_holdings(conn, ids)
+    merchants = {c.request.merchant.id for c in payments if c.request.merchant is not None}
+    references = {c.request.quote for c in payments if c.request.quote is not None}
+    return {
+        "holdings": holdings,
+        "rates": await points.load_rates(conn, {h.issuer_id for h in holdings.values()}, merchants, now),
+        "quotes": await points.load_quotes(conn, references) if references else {},
+    }
 
 
 def _undoes(commands: Iterable[Command]) -> bool:

@@ -8,13 +8,9 @@ Source: WA-6, PP-4, PP-9.
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from obverse.authorization.known import KnownCard
 from obverse.authorization.model import AuthorizationRequest, Decision, LegPlan, Purpose, Rule
-from obverse.authorization.rules import (
-    NO_FAILURE,
-    KnownCard,
-    decline_of,
-    standing_failures,
-)
+from obverse.authorization.rules import NO_FAILURE, decline_of, standing_failures
 from obverse.cards.model import CardState
 from obverse.kit.money import Money
 from obverse.ledger.rules import Books

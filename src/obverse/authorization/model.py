@@ -85,20 +85,21 @@ class Rule(IntFlag):
     CEILING = 1048576
     ACTIVATABLE = 2097152
     CODE = 4194304
-    """A payment code that was made, is still good and was not used (PC-7)."""
-    GUESSES = 8388608
-    """Not where codes that were never made have been tried too often (P10)."""
-    PROOF = 16777216
+    """A payment code that was made and is good, where not too many are being guessed (PC-7, P10)."""
+    PROOF = 8388608
     """From an amount on, a code alone does not do (PC-5)."""
-    TENDER = 33554432
-    """What the holder has picked is the card's, and no more than is to be paid."""
+    TENDER = 16777216
+    """What the holder has picked is the card's."""
+    TENDER_AMOUNT = 33554432
+    """No more was picked than is to be paid."""
     QUOTE = 67108864
     """The rates that were shown still hold."""
     POINTS_ACCEPTED = 134217728
     """The merchant takes the points that were picked, and their issuer is active (PR-10)."""
-    POINTS_UNITS = 268435456
-    """Neither below the rate's minimum nor above what the issuer lets one payment take (PR-6)."""
-    POINTS_BALANCE = 536870912
+    POINTS_MINIMUM = 268435456
+    POINTS_MAXIMUM = 536870912
+    """No more units than the issuer lets one payment take."""
+    POINTS_BALANCE = 1073741824
 
 
 class Decline(StrEnum):
@@ -341,7 +342,8 @@ class Authorization(msgspec.Struct, frozen=True):
 class Action(msgspec.Struct, frozen=True):
     """One step after an approval. `parts` is how much of it each leg carries, in the order of the legs.
 
-    `to_present` says that card companies have to be told of it in the next clearing file.
+    `to_present` says that card companies have to be told of it in the next clearing file, `to_invoice` that
+    points issuers have to find it on their next invoice.
     """
 
     id: ActionId
@@ -355,6 +357,7 @@ class Action(msgspec.Struct, frozen=True):
     """What a repeat with this key has to ask for as well; see `rules.asked`."""
     to_present: bool
     created_at: datetime
+    to_invoice: bool = False
 
 
 class LegPlan(msgspec.Struct, frozen=True):

@@ -1,13 +1,16 @@
 """Whether whoever asks has the card in hand: expiry, CVV, PIN and the holder's data. Pure."""
 
+from datetime import datetime
 from enum import Enum, auto
 from hmac import compare_digest
 from typing import Final
 
 from obverse.authorization.model import LOADS, AuthorizationRequest, Entry
 from obverse.authorization.usage import CardUsage
-from obverse.cards.model import STORED_VALUE, Card
+from obverse.cards.model import STORED_VALUE, Card, CardKind
 from obverse.cards.rules import PIN_TRIES_MAX
+from obverse.codes.model import Code
+from obverse.codes.rules import is_current, is_spent
 
 ENTRIES_WITHOUT_CARD_PRESENT: Final = frozenset({Entry.ONLINE, Entry.TYPED, Entry.METERED})
 """Whoever only knows a number could have guessed it, so these must bring the CVV or the PIN as well."""
@@ -23,9 +26,42 @@ class PinCheck(Enum):
     """Too many were wrong: even the right one does not count until its holder sets another."""
 
 
-def pin_check(card: Card, usage: CardUsage, given: bytes | None) -> PinCheck:
-    """Compare the hash of a PIN with the card's; a card without stored value has none (WA-3)."""
-    if given is None or card.kind not in STORED_VALUE:
+class CodeCheck(Enum):
+    """What came of looking at the payment code of a request."""
+
+    NOT_GIVEN = auto()
+    """A card's own number was shown."""
+    RIGHT = auto()
+    UNKNOWN = auto()
+    USED = auto()
+    OVER = auto()
+    """Not good any more, or not yet."""
+    GUESSING = auto()
+    """Codes that were never made were tried here too often: even a right one does not count for a while."""
+
+
+CODE_FAILS: Final = frozenset({CodeCheck.UNKNOWN, CodeCheck.USED, CodeCheck.OVER, CodeCheck.GUESSING})
+
+
+def code_check(code: Code | None, now: datetime, *, is_guessing: bool) -> CodeCheck:
+    """Whether this code pays now: it was made, is within its time, and has paid nothing yet (PC-7, P10)."""
+    if is_guessing:
+        return CodeCheck.GUESSING
+    if code is None:
+        return CodeCheck.UNKNOWN
+    if is_spent(code):
+        return CodeCheck.USED
+    return CodeCheck.RIGHT if is_current(code, now) else CodeCheck.OVER
+
+
+def pin_check(card: Card, usage: CardUsage, given: bytes | None, *, by_code: bool = False) -> PinCheck:
+    """Compare the hash of a PIN with the card's (WA-3).
+
+    Cards with stored value have one, and registered cards for their payment codes; what a terminal sends
+    with a registered card itself is the PIN of its card company, and no business of ours.
+    """
+    has_pin = card.kind in STORED_VALUE or (by_code and card.kind is CardKind.REGISTERED)
+    if given is None or not has_pin:
         return PinCheck.NOT_GIVEN
     if usage.pin_failures >= PIN_TRIES_MAX:
         return PinCheck.LOCKED
@@ -42,13 +78,16 @@ def count_pin(usage: CardUsage, check: PinCheck) -> None:
 
 
 def details_match(
-    request: AuthorizationRequest, face_expiry: str, cvv_ok: bool | None, pin: PinCheck
+    request: AuthorizationRequest, card: Card, face_expiry: str, cvv_ok: bool | None, pin: PinCheck
 ) -> bool:
     """Whether what came beside the number is the card's own, and enough of it.
 
     A PIN stands in for CVV and expiry, and so do the agent's till, where money is only paid in, and whoever
-    has decided for us; but what comes has to be right.
+    has decided for us; but what comes has to be right. A registered card's CVV is known to its card company
+    alone, and typed counts like swiped (PR-12).
     """
+    if card.kind is CardKind.REGISTERED:
+        return request.expiry == face_expiry
     if request.holder_matches is False or cvv_ok is False:
         return False
     if pin is not PinCheck.NOT_GIVEN or request.purpose in LOADS or request.reported:

@@ -1,33 +1,31 @@
 """Every decision about a payment. Pure: state and request in, decision out; no I/O, no clock, no chance."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
+from obverse.authorization.known import KnownCard
 from obverse.authorization.model import (
     Authorization,
     AuthorizationRequest,
     Decision,
     Decline,
+    Entry,
     Leg,
-    LegPlan,
     LegStatus,
     Purpose,
     Rule,
 )
 from obverse.authorization.ports import LegAnswer, LegOutcome
-from obverse.authorization.proof import PinCheck
+from obverse.authorization.proof import CODE_FAILS, CodeCheck, PinCheck
+from obverse.authorization.tender import Split, own_accounts, split
 from obverse.authorization.usage import CardUsage
-from obverse.cards.model import Card, CardState
+from obverse.cards.model import Card, CardKind, CardState
 from obverse.cards.rules import service_of
-from obverse.kit.ids import AccountId, SourceId
 from obverse.kit.money import Money
 from obverse.ledger.rules import Books
 from obverse.merchants.model import Merchant, MerchantState
-from obverse.programmes.model import Programme
-from obverse.wallet.model import STORED, Lot, Source, SourceKind, SourceState
+from obverse.wallet.model import STORED, SourceKind
 
 NO_FAILURE: Final = Rule(0)
 
@@ -38,25 +36,13 @@ ORDER: Final = tuple(sorted(Rule, key=lambda rule: (rule is not Rule.PIN and rul
 """The rules as they are asked; the first that fails names the decline. The PIN comes with the details."""
 
 
-class KnownCard(msgspec.Struct, frozen=True):
-    """A card the request named, with what stands behind it.
-
-    `details_match` says whether expiry, CVV and the holder's data, as far as they came, are the card's own.
-    `lots` are what balances among the sources are made of, in the order in which they are spent.
-    """
-
-    card: Card
-    usage: CardUsage
-    details_match: bool
-    sources: Sequence[Source]
-    pin: PinCheck = PinCheck.NOT_GIVEN
-    lots: Mapping[SourceId, Sequence[Lot]] = msgspec.field(default_factory=dict)
-    programme: Programme | None = None
-    """Its terms, where money is to be paid in."""
-
-
 def authorize(
-    request: AuthorizationRequest, known: KnownCard | None, books: Books, *, now: datetime
+    request: AuthorizationRequest,
+    known: KnownCard | None,
+    books: Books,
+    *,
+    now: datetime,
+    code: CodeCheck = CodeCheck.NOT_GIVEN,
 ) -> Decision:
     """Decide whether this payment may go ahead, and who pays which part.
 
@@ -74,22 +60,33 @@ def authorize(
     failed = NO_FAILURE
     if request.merchant is None or request.merchant.state is not MerchantState.ACTIVE:
         failed |= Rule.MERCHANT_ACTIVE
-    if known is None:
+    if code in CODE_FAILS:
+        failed |= Rule.CODE
+    elif known is None:
         failed |= Rule.KNOWN_CARD
     elif not known.details_match:
         failed |= Rule.CARD_DETAILS
     elif known.pin in _PIN_FAILS:
         failed |= Rule.PIN
+    elif _lacks_proof(request, known):
+        failed |= Rule.PROOF
     else:
         return _decide(request, known, books, failed, now)
-    return Decision(failed, decline_of(failed, known))
+    return Decision(failed, decline_of(failed, known, code))
+
+
+def _lacks_proof(request: AuthorizationRequest, known: KnownCard) -> bool:
+    """Whether a code stands alone for an amount that needs its member's PIN or passkey as well (PC-5)."""
+    proved = known.pin is PinCheck.RIGHT or request.holder_proved
+    needed_from = known.proof_from_minor
+    return needed_from is not None and not proved and request.amount.amount_minor >= needed_from
 
 
 def _decide(
     request: AuthorizationRequest, known: KnownCard, books: Books, failed: Rule, now: datetime
 ) -> Decision:
     """Ask the rest, now that whoever asks has shown that the card is in hand."""
-    legs: Sequence[LegPlan] = ()
+    shared = Split()
     if request.purpose is Purpose.INQUIRY:
         failed |= standing_failures(known, now)
         if request.amount.currency != known.card.currency:
@@ -97,14 +94,17 @@ def _decide(
     elif request.reported:
         if known.usage.uses_left < 1:
             failed |= Rule.SINGLE_USE  # whoever has decided could not know; no number pays twice (P1)
-        legs, funding_failed = _split(request, known, books)
-        failed |= funding_failed
+        shared = split(request, known, books)
     else:
         failed |= _card_failures(request, known.card, known.usage, now)
         failed |= _merchant_failures(request, known)
-        legs, funding_failed = _split(request, known, books)
-        failed |= funding_failed
-    return Decision(failed, decline_of(failed, known), () if failed else legs)
+        if request.quote is not None and known.quote is None:
+            failed |= Rule.QUOTE
+        shared = split(request, known, books)
+    if shared.to_ask and not failed:
+        return Decision(failed, None, to_ask=shared.to_ask)
+    failed |= shared.failed
+    return Decision(failed, decline_of(failed, known), () if failed else shared.legs)
 
 
 def _card_failures(request: AuthorizationRequest, card: Card, usage: CardUsage, now: datetime) -> Rule:
@@ -147,7 +147,7 @@ def _merchant_failures(request: AuthorizationRequest, known: KnownCard) -> Rule:
     merchant, card = request.merchant, known.card
     if merchant is None:
         return failed
-    if card.kind not in merchant.accepts:
+    if card.kind not in merchant.accepts or _is_shown_online(request, card):
         failed |= Rule.STAND_IN_ACCEPTED
     controls = card.controls
     if controls.merchants is not None and merchant.id not in controls.merchants:
@@ -159,16 +159,9 @@ def _merchant_failures(request: AuthorizationRequest, known: KnownCard) -> Rule:
     return failed
 
 
-def pockets(known: KnownCard) -> Iterator[tuple[Source, AccountId]]:
-    """The accounts that pay, in their order: one for each active source, but every lot of a balance."""
-    for source in known.sources:
-        if source.state is not SourceState.ACTIVE:
-            continue
-        if source.kind in STORED:
-            for lot in known.lots.get(source.id, ()):
-                yield source, lot.account_id
-        elif source.account_id is not None:
-            yield source, source.account_id
+def _is_shown_online(request: AuthorizationRequest, card: Card) -> bool:
+    """Whether a mall was given a real card: that is what stand-ins are for, and nothing proves it there."""
+    return card.kind is CardKind.REGISTERED and request.entry is Entry.ONLINE
 
 
 def approved_amount(request: AuthorizationRequest, decision: Decision) -> Money:
@@ -182,39 +175,19 @@ def balance_minor(known: KnownCard, books: Books) -> int | None:
     """What is stored on the card and can be spent; None where nothing ever is."""
     if not any(source.kind in STORED for source in known.sources):
         return None
-    stored = [account for source, account in pockets(known) if source.kind in STORED]
+    stored = [account for source, account in own_accounts(known) if source.kind in STORED]
     return sum(books.available_minor(account) or 0 for account in stored)
 
 
-def _split(request: AuthorizationRequest, known: KnownCard, books: Books) -> tuple[Sequence[LegPlan], Rule]:
-    """Let each active source in its order pay what it can of the rest; a linked card takes all of it.
-
-    Where the request says that less will do, what there is is enough.
-    """
-    currency = request.amount.currency
-    if not any(s.state is SourceState.ACTIVE and s.currency == currency for s in known.sources):
-        return (), Rule.FUNDING_ACTIVE
-    if request.merchant is None:
-        return (), NO_FAILURE
-    rest = request.amount.amount_minor
-    legs: list[LegPlan] = []
-    for source, account_id in pockets(known):
-        if source.currency != currency:
-            continue
-        available = books.available_minor(account_id)
-        part = rest if available is None else min(rest, available)
-        if part > 0:
-            legs.append(LegPlan(source.id, source.kind, part, account_id, request.merchant.account_id))
-            rest -= part
-    enough = rest <= 0 or (request.partial and bool(legs))
-    return legs, NO_FAILURE if enough else Rule.FUNDS
-
-
-def decline_of(failed: Rule, known: KnownCard | None) -> Decline | None:
+def decline_of(
+    failed: Rule, known: KnownCard | None, code: CodeCheck = CodeCheck.NOT_GIVEN
+) -> Decline | None:
     """The decline that the first failed rule gives its name to."""
     if not failed:
         return None
     first = next(rule for rule in ORDER if rule in failed)
+    if first is Rule.CODE:
+        return _OF_CODE[code]
     if first is Rule.CARD_STATE:
         assert known is not None
         return _OF_STATE[known.usage.state]
@@ -225,6 +198,13 @@ def decline_of(failed: Rule, known: KnownCard | None) -> Decline | None:
 
 
 _PIN_FAILS: Final = frozenset({PinCheck.WRONG, PinCheck.LOCKED})
+
+_OF_CODE: Final[Mapping[CodeCheck, Decline]] = {
+    CodeCheck.UNKNOWN: Decline.UNKNOWN_CODE,
+    CodeCheck.USED: Decline.CODE_USED,
+    CodeCheck.OVER: Decline.CODE_EXPIRED,
+    CodeCheck.GUESSING: Decline.TOO_MANY_GUESSES,
+}
 
 _OF_STATE: Final[Mapping[CardState, Decline]] = {
     CardState.INACTIVE: Decline.CARD_INACTIVE,
@@ -254,26 +234,51 @@ _DECLINE_OF: Final[Mapping[Rule, Decline]] = {
     Rule.CHARGE_UNIT: Decline.CHARGE_UNIT,
     Rule.CEILING: Decline.BALANCE_CEILING,
     Rule.ACTIVATABLE: Decline.NOT_ACTIVATABLE,
+    Rule.PROOF: Decline.PROOF_NEEDED,
+    Rule.TENDER: Decline.TENDER_INVALID,
+    Rule.TENDER_AMOUNT: Decline.TENDER_TOO_LARGE,
+    Rule.QUOTE: Decline.QUOTE_EXPIRED,
+    Rule.POINTS_ACCEPTED: Decline.POINTS_NOT_ACCEPTED,
+    Rule.POINTS_MINIMUM: Decline.POINTS_BELOW_MINIMUM,
+    Rule.POINTS_MAXIMUM: Decline.POINTS_ABOVE_MAXIMUM,
+    Rule.POINTS_BALANCE: Decline.INSUFFICIENT_POINTS,
 }
 
 
 def conclude(legs: Sequence[Leg], answers: Mapping[int, LegAnswer]) -> Decline | None:
-    """Decide over a payment whose card companies were asked: all legs or none (P9).
+    """Decide over a payment whose card companies and points issuers were asked: all legs or none (P9).
 
-    `answers` is by leg position; a leg that was sent and has none counts as not answered.
+    `answers` is by leg position; a leg that was sent and has none counts as not answered. What is said
+    most clearly names the decline, and of two alike the points: a card is asked only after them.
     """
-    outcomes = {
-        answers.get(leg.position, LegAnswer(LegOutcome.NO_ANSWER)).outcome
+    heard = {
+        (answers.get(leg.position, NEVER_ANSWERED).outcome, leg.kind is SourceKind.ISSUER_POINTS)
         for leg in legs
         if leg.status is LegStatus.SENT
     }
-    if LegOutcome.DECLINED in outcomes:
-        return Decline.CARD_COMPANY_DECLINED
-    if LegOutcome.NO_ANSWER in outcomes:
-        return Decline.CARD_COMPANY_LATE
-    if LegOutcome.UNREACHABLE in outcomes:
-        return Decline.CARD_COMPANY_UNAVAILABLE
-    return None
+    decline = next((decline for said, decline in _SAID if said in heard), None)
+    if decline is Decline.POINTS_ISSUER_DECLINED and INSUFFICIENT_POINTS in _reasons(answers):
+        return Decline.INSUFFICIENT_POINTS  # the balance has shrunk since it was told
+    return decline
+
+
+def _reasons(answers: Mapping[int, LegAnswer]) -> set[str | None]:
+    return {answer.response_code for answer in answers.values() if answer.outcome is LegOutcome.DECLINED}
+
+
+INSUFFICIENT_POINTS: Final = "insufficient_points"
+"""How issuers say that there is not enough in an account (docs/messages/points-issuer.md)."""
+
+NEVER_ANSWERED: Final = LegAnswer(LegOutcome.NO_ANSWER)
+
+_SAID: Final = (
+    ((LegOutcome.DECLINED, True), Decline.POINTS_ISSUER_DECLINED),
+    ((LegOutcome.DECLINED, False), Decline.CARD_COMPANY_DECLINED),
+    ((LegOutcome.NO_ANSWER, True), Decline.POINTS_ISSUER_LATE),
+    ((LegOutcome.NO_ANSWER, False), Decline.CARD_COMPANY_LATE),
+    ((LegOutcome.UNREACHABLE, True), Decline.POINTS_ISSUER_UNAVAILABLE),
+    ((LegOutcome.UNREACHABLE, False), Decline.CARD_COMPANY_UNAVAILABLE),
+)
 
 
 def may_have_happened(answer: LegAnswer | None) -> bool:
@@ -308,7 +313,23 @@ def was_answered(authorization: Authorization, in_doubt_since: datetime | None) 
 
 def is_off_us(kind: SourceKind) -> bool:
     """Whether somebody outside has to be asked for this kind of source."""
+    return kind in _OFF_US
+
+
+def is_presented(kind: SourceKind) -> bool:
+    """Whether what follows an approval is told by a clearing file; a points issuer is told it leg by leg."""
     return kind is SourceKind.LINKED_CARD
+
+
+def is_undone_here(leg: Leg, *, told: bool) -> bool:
+    """Whether a leg needs no reversal outside: on-us; in a clearing file already, where a credit follows;
+    or of points that were approved, whose units go back in step with the money."""
+    if leg.kind is SourceKind.ISSUER_POINTS:
+        return leg.status is LegStatus.APPROVED
+    return not is_off_us(leg.kind) or (told and leg.captured_minor > 0)
+
+
+_OFF_US: Final = frozenset({SourceKind.LINKED_CARD, SourceKind.ISSUER_POINTS})
 
 
 def asked(amount_minor: int | None, *, final: bool = False) -> str:

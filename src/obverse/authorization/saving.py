@@ -9,12 +9,14 @@ from obverse.authorization import repository
 from obverse.authorization.batch import Batch
 from obverse.authorization.model import Action, Authorization
 from obverse.cards import repository as cards
+from obverse.codes import repository as codes
 from obverse.kit import events, jobs
 from obverse.kit.database import Connection
 from obverse.kit.events import Event
 from obverse.kit.ids import AccountId, AuthorizationId, EventId, PartitionId, to_text
 from obverse.ledger import repository as ledger
 from obverse.ledger.model import TransferKind
+from obverse.points import repository as points
 from obverse.wallet import repository as wallet
 
 REVERSE_LEG: Final = "reverse_leg"
@@ -44,9 +46,14 @@ async def save(conn: Connection, batch: Batch) -> None:
         await wallet.revive_lots(conn, partition_id, returned, batch.now)
     if uses := batch.card_uses():
         await cards.save_uses(conn, partition_id, uses)
+    if batch.spent_codes:
+        await codes.save_uses(conn, partition_id, list(batch.spent_codes.values()))
     await events.append(conn, [_event(batch, *news) for news in batch.news])
     if batch.legs_to_reverse:
         await _enqueue_reversals(conn, partition_id, batch.legs_to_reverse)
+    await points.insert_messages(conn, partition_id, batch.points_messages)
+    if batch.guesses:
+        await codes.note_guesses(conn, partition_id, batch.guesses, batch.now)
 
 
 def _returned(batch: Batch) -> list[AccountId]:

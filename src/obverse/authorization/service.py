@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from msgspec.structs import replace
@@ -19,8 +19,8 @@ from obverse.authorization.commands import (
     ReverseByKey,
 )
 from obverse.authorization.core import EngineSettings
-from obverse.authorization.errors import LoadSpent
-from obverse.authorization.inputs import Makers
+from obverse.authorization.errors import BalancesNeeded, LoadSpent
+from obverse.authorization.inputs import Loaded, Makers
 from obverse.authorization.loading import load_for_dry_run, missed
 from obverse.authorization.model import (
     Authorization,
@@ -31,18 +31,22 @@ from obverse.authorization.model import (
     Purpose,
     Status,
 )
-from obverse.authorization.ports import CardCompany, LegAnswer
+from obverse.authorization.networks import Networks, PointsNetwork
+from obverse.authorization.ports import CardCompany
 from obverse.authorization.steps import Steps
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import NotFound, Unavailable
-from obverse.kit.ids import AuthorizationId, MerchantId
+from obverse.kit.ids import AuthorizationId, MerchantId, PartitionId
 from obverse.kit.money import Money
 from obverse.kit.secret import Secret
 from obverse.vault import Vault
 
 _POLL_S: Final = 0.1
 _TROUBLE_PAUSE_S: Final = 1.0
+
+LegName: TypeAlias = tuple[AuthorizationId, int]
+"""A leg by its payment and its position in it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -64,9 +68,11 @@ class Engine(Steps):
         makers: Makers,
         settings: EngineSettings,
         observe_batch: Callable[[int], None] = lambda _: None,
+        points: PointsNetwork | None = None,
+        wake_courier: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(database, vault, clock, makers, settings, observe_batch)
-        self._card_company = card_company
+        super().__init__(database, vault, clock, makers, settings, observe_batch, wake_courier)
+        self._networks = Networks(card_company, points)
         self._in_flight: dict[AuthorizationId, asyncio.Task[Authorization]] = {}
         self._later: set[asyncio.Task[None]] = set()
         self._in_doubt: Counter[str] = Counter()
@@ -89,7 +95,7 @@ class Engine(Steps):
         the answer. Raises `Unavailable`.
         """
         command = self._authorize_command(request)
-        authorization = await self._batchers[self._partition_of(request.number)].submit(command)
+        authorization = await self._decide(command, await self._home_of(request.number))
         # The first to get through may be a repeat too, of one that was refused and is about to be undone.
         repeats_doubt = request.request_key in self._in_doubt
         if authorization.id != command.id:
@@ -101,14 +107,22 @@ class Engine(Steps):
     async def dry_run(self, request: AuthorizationRequest) -> Decision:
         """Say what would be decided now, every rule and the exact split, with nothing moved (PF-9)."""
         command = self._authorize_command(request)
-        partition_id = self._partition_of(request.number)
+        partition_id = await self._home_of(request.number)
+        decision, loaded = await self._preview(command, partition_id)
+        if decision.to_ask:
+            holdings = [loaded.holdings[id_] for id_ in decision.to_ask]
+            command = replace(command, balances=await self._networks.balances(holdings))
+            decision, _ = await self._preview(command, partition_id)
+        return decision
+
+    async def _preview(self, command: Authorize, partition_id: PartitionId) -> tuple[Decision, Loaded]:
         now = self._clock.now()
         async with self._database.connection() as conn:
             loaded = await load_for_dry_run(conn, partition_id, command, now)
             if missed(loaded, [command]) and self._vault.reload_if_changed():
                 command = self._rehashed(command)
                 loaded = await load_for_dry_run(conn, partition_id, command, now)
-        return Batch(partition_id, loaded, now=now, makers=self._makers).preview(command)
+        return Batch(partition_id, loaded, now=now, makers=self._makers).preview(command), loaded
 
     async def reverse(
         self,
@@ -124,9 +138,8 @@ class Engine(Steps):
         `Unavailable`.
         """
         mark = AuthorizationId(self._makers.new_id())
-        serial = self._serial_of(number)
-        command = ReverseByKey(mark, request_key, serial, amount, merchant_id, terminal)
-        return await self._batchers[self._partition_of(number)].submit(command)
+        command = ReverseByKey(mark, request_key, self._shown(number), amount, merchant_id, terminal)
+        return await self._batchers[await self._home_of(number)].submit(command)
 
     def reverse_later(
         self,
@@ -144,19 +157,19 @@ class Engine(Steps):
         approval a repeat has been told of since, has an answer already and stays as it is.
         """
         mark = AuthorizationId(self._makers.new_id())
-        serial = self._serial_of(number)
-        command = ReverseByKey(mark, request_key, serial, amount, merchant_id, terminal, in_doubt_since)
+        shown = self._shown(number)
+        command = ReverseByKey(mark, request_key, shown, amount, merchant_id, terminal, in_doubt_since)
 
         async def until_done() -> None:
             while True:
                 try:
-                    await self._batchers[self._partition_of(number)].submit(command)
+                    await self._batchers[await self._home_of(number)].submit(command)
                 except Unavailable:
                     await asyncio.sleep(_POLL_S)
                 except NotFound:
                     return  # the key is another payment's, and this one was refused for it
                 except LoadSpent:
-                    _log.error("load_is_spent_and_stays", partition=self._partition_of(number))
+                    _log.error("load_is_spent_and_stays", merchant=merchant_id)
                     return  # the agent was told no and has the cash: people have to settle it
                 except Exception:  # noqa: BLE001 - money is held until this is done, whatever is wrong
                     _log.exception("payment_not_undone_yet")
@@ -203,10 +216,24 @@ class Engine(Steps):
         now = await self._batchers[authorization.partition_id].submit(command)
         return now.legs[leg.position].status is LegStatus.REVERSED
 
+    async def legs_cancelled(self, partition_id: PartitionId, legs: Sequence[LegName]) -> None:
+        """Note that points issuers have acknowledged the cancellation of these legs."""
+        batcher = self._batchers[partition_id]
+        await asyncio.gather(*[batcher.submit(LegReversed(*leg, seen=None)) for leg in legs])
+
     # how it is done ------------------------------------------------------------------------------------
 
+    async def _decide(self, command: Authorize, partition_id: PartitionId) -> Authorization:
+        """Have a payment decided; once more where points issuers have to be asked for balances first."""
+        batcher = self._batchers[partition_id]
+        try:
+            return await batcher.submit(command)
+        except BalancesNeeded as needed:
+            balances = await self._networks.balances(needed.holdings)
+        return await batcher.submit(replace(command, balances=balances))
+
     async def _complete(self, opened: Authorization) -> Authorization:
-        """Ask the card companies and close the payment in a task of its own: no hanging up stops it."""
+        """Ask outside and close the payment in a task of its own: no hanging up stops it."""
         task = asyncio.create_task(self._ask_and_conclude(opened))
         self._in_flight[opened.id] = task
         task.add_done_callback(lambda _: self._in_flight.pop(opened.id, None))
@@ -214,11 +241,8 @@ class Engine(Steps):
 
     async def _ask_and_conclude(self, opened: Authorization) -> Authorization:
         asks = self._asks.pop(opened.id, ())  # none where it was reversed in the batch that opened it
-        answers: list[LegAnswer] = await asyncio.gather(
-            *[self._card_company.authorize(request) for _, request in asks]
-        )
-        by_position = {position: answer for (position, _), answer in zip(asks, answers, strict=True)}
-        return await self._batchers[opened.partition_id].submit(Conclude(opened.id, by_position))
+        answers = await self._networks.ask(asks)
+        return await self._batchers[opened.partition_id].submit(Conclude(opened.id, answers))
 
     async def _answer_again(self, first: Authorization) -> Authorization:
         """The answer to a repeat; an approval is noted as told before it is told, see `reverse_later`."""
@@ -245,13 +269,16 @@ class Engine(Steps):
             cvv_ok = request.expiry is not None and self._vault.cvv_matches(
                 number, request.expiry, request.cvv
             )
+        code_hash = self._code_hash(number)
         return Authorize(
             id=AuthorizationId(self._makers.new_id()),
             request=request,
-            number_hashes=self._number_hashes(number),
+            number_hashes=self._number_hashes(number) if code_hash is None else (),
             cvv_ok=cvv_ok,
             fingerprint=self._fingerprint(request),
             pin_hash=self._vault.pin_hash(number, request.pin) if request.pin is not None else None,
+            code_hash=code_hash,
+            is_ours=number.reveal().startswith(self._settings.bin),
         )
 
     def _fingerprint(self, request: AuthorizationRequest) -> bytes:
@@ -281,5 +308,8 @@ def _further(request: AuthorizationRequest) -> list[str]:
         "holder": "" if request.holder_matches is None else str(request.holder_matches),
         "reported": "yes" if request.reported else "",
         "approval_code": request.approval_code or "",
+        "tender": ",".join([f"{t.number or t.source_id}:{t.amount_minor}" for t in request.tender]),
+        "quote": request.quote or "",
+        "proved": "yes" if request.holder_proved else "",
     }
     return [f"{name}={value}" for name, value in given.items() if value]

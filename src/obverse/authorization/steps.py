@@ -85,7 +85,7 @@ class Steps(Core):
         """Complete a payment known by its request key, made with this number; the rest is released."""
         payment = self._by_key(request_key, number, amount)
         command = Capture(payment, _minor(amount), self._key(key), final=True)
-        return await self._batchers[self._partition_of(number)].submit(command)
+        return await self._batchers[await self._home_of(number)].submit(command)
 
     async def release_by_key(
         self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
@@ -93,7 +93,7 @@ class Steps(Core):
         """As `release`, for a payment known by its request key, made with this number."""
         payment = self._by_key(request_key, number, amount)
         command = Release(payment, _minor(amount), self._key(key))
-        return await self._batchers[self._partition_of(number)].submit(command)
+        return await self._batchers[await self._home_of(number)].submit(command)
 
     async def refund_by_key(
         self, request_key: str, number: Secret, amount: Money | None = None, *, key: str | None = None
@@ -101,7 +101,7 @@ class Steps(Core):
         """As `refund`, for a payment known by its request key, made with this number."""
         payment = self._by_key(request_key, number, amount)
         command = Refund(payment, _minor(amount), self._key(key))
-        return await self._batchers[self._partition_of(number)].submit(command)
+        return await self._batchers[await self._home_of(number)].submit(command)
 
     async def open_dispute(self, id_: AuthorizationId, amount_minor: int, *, key: str) -> Authorization:
         """Credit the member provisionally, without letting them spend it; one dispute at a time.
@@ -133,7 +133,7 @@ class Steps(Core):
         asked: dict[PartitionId, list[tuple[int, bytes, str]]] = defaultdict(list)
         for position, (number, approval_code) in enumerate(claims):
             hashes = [keyed.digest for keyed in self._vault.number_hashes(number)]
-            asked[self._partition_of(number)] += [(position, hash_, approval_code) for hash_ in hashes]
+            asked[await self._home_of(number)] += [(position, hash_, approval_code) for hash_ in hashes]
         found: dict[int, Authorization] = {}
         async with self._database.connection() as conn:
             for partition_id, of_partition in asked.items():
@@ -153,7 +153,7 @@ class Steps(Core):
         return expired
 
     def _by_key(self, request_key: str, number: Secret, amount: Money | None) -> ByKey:
-        return ByKey(request_key, self._serial_of(number), None if amount is None else amount.currency)
+        return ByKey(request_key, self._shown(number), None if amount is None else amount.currency)
 
     def _key(self, key: str | None) -> str:
         """A step without a key of its own is a new one each time."""

@@ -5,6 +5,6 @@ payment. Phones fetch codes in batches sealed to their own key, and draw them as
 network. Source: PC-1 to PC-10, P10.
 """
 
-from obverse.codes.model import Code, GuessBudget, Guesses
+from obverse.codes.model import Code, CodePolicy, GuessBudget, Guesses
 
-__all__ = ["Code", "GuessBudget", "Guesses"]
+__all__ = ["Code", "CodePolicy", "GuessBudget", "Guesses"]

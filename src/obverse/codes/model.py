@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from obverse.kit.ids import AuthorizationId, CardId, DeviceId, MerchantId
+from obverse.kit.ids import AuthorizationId, CardId, DeviceId, MemberId, MerchantId
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -20,6 +20,8 @@ class Code(msgspec.Struct, frozen=True):
     """The payment that it was good for."""
     pin_tries: int = 0
     """Wrong PINs that came with it."""
+    member_id: MemberId | None = None
+    """For whom it was made: it pays only while that member holds the card."""
 
 
 class GuessBudget(msgspec.Struct, frozen=True):
@@ -31,6 +33,14 @@ class GuessBudget(msgspec.Struct, frozen=True):
     """The same for all terminals of a merchant together."""
     overall: int = 1_000
     """Beyond it every code needs a PIN or a passkey, everywhere."""
+
+
+class CodePolicy(msgspec.Struct, frozen=True):
+    """What the platform asks of payments by code."""
+
+    budget: GuessBudget = GuessBudget()
+    proof_from_minor: int = 50_000
+    """From this amount on a PIN or a passkey has to come with a code, where its merchant says nothing else."""
 
 
 class Guesses(msgspec.Struct, frozen=True):

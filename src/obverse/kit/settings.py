@@ -116,6 +116,11 @@ class Settings(BaseSettings):
     dispute_answer_days: int = Field(
         14, ge=1, le=365, description="How long a merchant may take to answer a dispute."
     )
+    code_proof_from_minor: int = Field(
+        50_000,
+        ge=0,
+        description="From this amount a payment code needs a PIN or a passkey, unless its merchant agreed else.",
+    )
     meter_validity_s: int = Field(
         300, ge=10, le=86_400, description="How long a metered session may be silent."
     )
@@ -140,6 +145,9 @@ class Settings(BaseSettings):
     )
     bill_due_days: int = Field(
         14, ge=0, le=90, description="How long after its issue a bill is due; on the next banking day."
+    )
+    points_invoice_due_days: int = Field(
+        14, ge=0, le=90, description="How long after its issue a points invoice is due; on the next banking day."
     )
     bill_grace_days: int = Field(
         7, ge=0, le=365, description="How long after that an unpaid bill stops its credit line."

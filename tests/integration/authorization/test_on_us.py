@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 
@@ -13,12 +13,12 @@ import pytest
 from msgspec.structs import replace
 from tests.factories.authorization import told
 from tests.factories.cards import a_one_time_card
-from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine, an_engine_world
-from tests.factories.ledger import MONTHS_ON, P0
+from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine, an_engine_world, makers_of
+from tests.factories.ledger import P0
 from tests.factories.waiting import eventually
 from tests.factories.wallet import BIN, build_house
 
-from obverse.authorization import AuthorizationRequest, Decline, EngineSettings, Makers, Rule, Status
+from obverse.authorization import AuthorizationRequest, Decline, EngineSettings, Rule, Status
 from obverse.authorization.errors import CaptureTooLarge
 from obverse.bootstrap import MeasuredEngine
 from obverse.cards import Card, CardsRekey, Controls
@@ -227,13 +227,7 @@ async def test_p17_the_metrics_tell_no_declined_guess_from_another(world: Engine
         world.house.vault,
         company,
         world.house.clock,
-        Makers(
-            world.house.new_id,
-            world.house.random_bytes,
-            company.new_reference,
-            timedelta(seconds=7),
-            MONTHS_ON,
-        ),
+        makers_of(world.house, company.new_reference),
         EngineSettings(bin=BIN),
     )
     await measured.start()

@@ -24,6 +24,7 @@ from obverse.authorization.commands import (
     LegReversed,
     Reverse,
     ReverseByKey,
+    Shown,
 )
 from obverse.authorization.errors import AlreadyCaptured, CaptureTooLarge, NotCapturable
 from obverse.authorization.model import Authorization, Decline, Entry, LegStatus, Status
@@ -160,7 +161,7 @@ class TestOnUs:
         card = a_card(self.line)
         batch = self.batch(card)
         id_ = AuthorizationId(makers().new_id())
-        mark = ReverseByKey(id_, "early", card.serial, Money(5_000, KRW), SHOP.id, None)
+        mark = ReverseByKey(id_, "early", Shown(card.serial), Money(5_000, KRW), SHOP.id, None)
         assert decided(batch.decide(mark)).status is Status.REVERSED
         late = decided(batch.decide(authorize_command(card, a_request(5_000, SHOP, key="early"))))
         assert (late.status, late.decline) == (Status.REVERSED, Decline.REVERSED)
@@ -172,7 +173,7 @@ class TestOnUs:
         command = authorize_command(card, a_request(5_000, SHOP, key="k"))
         decided(batch.decide(command))
         mark = AuthorizationId(makers().new_id())
-        decided(batch.decide(ReverseByKey(mark, "k", card.serial, Money(5_000, KRW), None, None)))
+        decided(batch.decide(ReverseByKey(mark, "k", Shown(card.serial), Money(5_000, KRW), None, None)))
         assert decided(batch.decide(command)).status is Status.REVERSED
 
     def test_a_declined_payment_stays_declined_when_reversed(self) -> None:
@@ -185,7 +186,7 @@ class TestOnUs:
         card = a_card(self.line)
         batch = self.batch(card)
         answer = decided(batch.decide(authorize_command(card, a_request(5_000, SHOP, key="c"))))
-        step = Capture(ByKey("c", card.serial), 3_000, "step", final=True)
+        step = Capture(ByKey("c", Shown(card.serial)), 3_000, "step", final=True)
         captured = decided(batch.decide(step))
         assert (captured.captured_minor, captured.released_minor) == (3_000, 2_000)
         assert kinds(batch)[1:] == [(TransferKind.POST, 3_000), (TransferKind.VOID, 2_000)]
@@ -212,7 +213,9 @@ class TestOnUs:
         assert isinstance(batch.decide(Capture(answer.id, 5_001, "a")), CaptureTooLarge)
         assert isinstance(batch.decide(Capture(declined.id, None, "b")), NotCapturable)
         assert isinstance(batch.decide(Capture(AuthorizationId(makers().new_id()), None, "c")), NotFound)
-        assert isinstance(batch.decide(Capture(ByKey("never heard of", card.serial), None, "d")), NotFound)
+        assert isinstance(
+            batch.decide(Capture(ByKey("never heard of", Shown(card.serial)), None, "d")), NotFound
+        )
 
     def test_a_card_spent_on_capture_allows_payments_until_one_is_captured(self) -> None:
         card = a_card(self.line, controls=Controls(spent_on=SpentOn.CAPTURE))

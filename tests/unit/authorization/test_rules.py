@@ -19,9 +19,10 @@ from tests.factories.ledger import NOON
 from tests.factories.legs import sent_legs
 
 from obverse.authorization import rules, usage
+from obverse.authorization.known import KnownCard
 from obverse.authorization.model import AuthorizationRequest, Decline, Rule
 from obverse.authorization.ports import LegAnswer, LegOutcome
-from obverse.authorization.rules import KnownCard
+from obverse.authorization.proof import CodeCheck
 from obverse.authorization.usage import CardUsage
 from obverse.cards.model import Card, CardState, Controls, SpentOn
 from obverse.kit.ids import MerchantId
@@ -124,7 +125,7 @@ def test_every_failing_rule_is_named_not_only_the_first() -> None:
 def test_every_rule_has_a_decline() -> None:
     for rule in Rule:
         known = KnownCard(card := a_card(LINE, state=CardState.CLOSED), CardUsage.of(card), True, [LINE])
-        assert isinstance(rules.decline_of(rule, known), Decline)
+        assert isinstance(rules.decline_of(rule, known, CodeCheck.USED), Decline)
 
 
 def test_sources_pay_in_their_order_and_the_linked_card_takes_the_rest() -> None:

@@ -12,7 +12,7 @@ from obverse.kit.money import CurrencyCode, Money
 
 _COLUMNS: Final = """
     id, authorization_id, merchant_id, kind, amount_minor, parts, currency, request_key, asked, to_present,
-    created_at
+    created_at, to_invoice
 """
 
 # One look-up in the unique index per key, as in `payments.BY_KEY`.
@@ -48,13 +48,13 @@ where partition_id = $1 and id = any(array(
 # What differs from row to row as arrays; `parts` are arrays themselves, which unnest would flatten.
 INSERT: Final = """
 insert into actions (partition_id, id, authorization_id, merchant_id, kind, amount_minor, parts, currency,
-    request_key, asked, to_present, created_at)
+    request_key, asked, to_present, created_at, to_invoice)
 select $1, id, authorization_id, merchant_id, kind, amount_minor, parts::bigint[], currency, request_key,
-    asked, to_present, created_at
+    asked, to_present, created_at, to_invoice
 from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-        $10::text[], $11::boolean[], $12::timestamptz[])
+        $10::text[], $11::boolean[], $12::timestamptz[], $13::boolean[])
     as new (id, authorization_id, merchant_id, kind, amount_minor, parts, currency, request_key, asked,
-        to_present, created_at)
+        to_present, created_at, to_invoice)
 """
 
 
@@ -103,6 +103,7 @@ async def insert_actions(conn: Connection, partition_id: PartitionId, actions: S
         [a.asked for a in ordered],
         [a.to_present for a in ordered],
         [a.created_at for a in ordered],
+        [a.to_invoice for a in ordered],
     )
 
 
@@ -118,4 +119,5 @@ def _action(row: asyncpg.Record) -> Action:
         asked=row["asked"],
         to_present=row["to_present"],
         created_at=row["created_at"],
+        to_invoice=row["to_invoice"],
     )

@@ -9,12 +9,13 @@ import asyncpg
 from obverse.authorization.model import Leg, LegStatus
 from obverse.kit.database import Connection, Table, insert_rows
 from obverse.kit.ids import AuthorizationId, PartitionId
+from obverse.points.model import Rate
 from obverse.wallet.model import SourceKind
 
 _LEG_COLUMNS: Final = """
     authorization_id, position, source_id, kind, amount_minor, status, debit_account_id, credit_account_id,
     transfer_id, network_ref, response_code, network_approval, captured_minor, released_minor, refunded_minor,
-    disputed_minor, dispute_hold_id
+    disputed_minor, dispute_hold_id, units, rate_numerator, rate_denominator, units_back
 """
 
 LEGS: Final = f"""
@@ -39,6 +40,10 @@ OPENED_LEGS: Final = Table(
         "captured_minor": "bigint",
         "released_minor": "bigint",
         "refunded_minor": "bigint",
+        "units": "bigint",
+        "rate_numerator": "bigint",
+        "rate_denominator": "bigint",
+        "units_back": "bigint",
     },
 )
 
@@ -46,11 +51,11 @@ UPDATE_LEGS: Final = """
 update legs set status = new.status, transfer_id = new.transfer_id, response_code = new.response_code,
     network_approval = new.network_approval, captured_minor = new.captured_minor,
     released_minor = new.released_minor, refunded_minor = new.refunded_minor,
-    disputed_minor = new.disputed_minor, dispute_hold_id = new.dispute_hold_id
+    disputed_minor = new.disputed_minor, dispute_hold_id = new.dispute_hold_id, units_back = new.units_back
 from unnest($2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::bigint[], $12::uuid[])
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::uuid[], $13::bigint[])
     as new (authorization_id, position, status, transfer_id, response_code, network_approval, captured_minor,
-        released_minor, refunded_minor, disputed_minor, dispute_hold_id)
+        released_minor, refunded_minor, disputed_minor, dispute_hold_id, units_back)
 where legs.partition_id = $1 and legs.authorization_id = new.authorization_id
     and legs.position = new.position
 """
@@ -92,6 +97,7 @@ async def update_legs(
             [leg.refunded_minor for _, leg in legs],
             [leg.disputed_minor for _, leg in legs],
             [leg.dispute_hold_id for _, leg in legs],
+            [leg.units_back for _, leg in legs],
         )
 
 
@@ -111,6 +117,10 @@ def _leg_row(partition_id: PartitionId, authorization_id: AuthorizationId, leg: 
         leg.captured_minor,
         leg.released_minor,
         leg.refunded_minor,
+        leg.units,
+        leg.rate.numerator if leg.rate is not None else None,
+        leg.rate.denominator if leg.rate is not None else None,
+        leg.units_back,
     )
 
 
@@ -132,4 +142,7 @@ def _leg(row: asyncpg.Record) -> Leg:
         refunded_minor=row["refunded_minor"],
         disputed_minor=row["disputed_minor"],
         dispute_hold_id=row["dispute_hold_id"],
+        units=row["units"],
+        rate=Rate(row["rate_numerator"], row["rate_denominator"]) if row["units"] is not None else None,
+        units_back=row["units_back"],
     )

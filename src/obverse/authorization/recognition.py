@@ -1,0 +1,135 @@
+"""What a payment shows, recognised: the card behind a number or a code, and what stands behind it. Pure.
+
+A code is spent, and a guess at one is counted, in the batch's own copies (PC-7, P10).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from obverse.authorization import proof
+from obverse.authorization.actions import Actions
+from obverse.authorization.commands import Authorize
+from obverse.authorization.known import KnownCard, Purse
+from obverse.authorization.model import AuthorizationRequest, Decision
+from obverse.authorization.proof import CodeCheck, PinCheck
+from obverse.cards.model import Card
+from obverse.cards.rules import face_expiry_of
+from obverse.kit.ids import SourceId
+from obverse.points.model import Holding, Quote
+from obverse.points.rules import rate_at
+from obverse.wallet.model import Source
+
+_NO_PURSES: Final[Mapping[SourceId, Purse]] = {}
+
+
+class Recognition(Actions):
+    """Finds out over its draft what a payment shows; `Batch` decides about it."""
+
+    def _known_card(self, command: Authorize) -> KnownCard | None:
+        by_code = command.code_hash is not None
+        card = self._card_by_code(command.code_hash) if command.code_hash else self._card_by_number(command)
+        if card is None:
+            return None
+        request, left = command.request, self._usage(card)
+        pin = proof.pin_check(card, left, self._pin_hash(command, card), by_code=by_code)
+        face = face_expiry_of(card)
+        sources = [self._sources[id_] for id_ in card.funding if id_ in self._sources]
+        quote = self._quote(request, card)
+        return KnownCard(
+            card,
+            left,
+            details_match=by_code or proof.details_match(request, card, face, command.cvv_ok, pin),
+            sources=sources,
+            pin=pin,
+            lots=self._lots,
+            programme=self._programmes.get(card.programme_id) if card.programme_id is not None else None,
+            purses=self._purses(command, sources, quote) if self._loaded.holdings else _NO_PURSES,
+            quote=quote,
+            proof_from_minor=self._proof_from_minor(request) if by_code else None,
+        )
+
+    def _card_by_number(self, command: Authorize) -> Card | None:
+        return next((self._cards[h] for h in command.number_hashes if h in self._cards), None)
+
+    # payment codes -------------------------------------------------------------------------------------
+
+    def _card_by_code(self, code_hash: bytes) -> Card | None:
+        code = self._code(code_hash)
+        return None if code is None else self._cards_by_id.get(code.card_id)
+
+    def _code_check(self, command: Authorize) -> CodeCheck:
+        """What is to be said of the code that was shown, if one was."""
+        if command.code_hash is None:
+            return CodeCheck.NOT_GIVEN
+        is_guessing = self._is_guessing(command.request)
+        return proof.code_check(self._code(command.code_hash), self.now, is_guessing=is_guessing)
+
+    def _is_guessing(self, request: AuthorizationRequest) -> bool:
+        """Whether more was tried in vain here, or at all of this merchant, than anybody mistypes."""
+        if request.merchant is None:
+            return False
+        guesses, budget, merchant_id = self._loaded.guesses, self.makers.codes.budget, request.merchant.id
+        here = merchant_id, request.terminal or ""
+        of_merchant = sum(count for (id_, _), count in self.guesses.items() if id_ == merchant_id)
+        return (
+            guesses.of_terminals.get(here, 0) + self.guesses[here] >= budget.of_terminal
+            or guesses.of_merchants.get(merchant_id, 0) + of_merchant >= budget.of_merchant
+        )
+
+    def _use_code(
+        self, command: Authorize, code_hash: bytes, known: KnownCard | None, decision: Decision
+    ) -> None:
+        """Spend the code on what was approved or is under way; count a guess, or a PIN that was wrong."""
+        code, merchant = self._code(code_hash), command.request.merchant
+        if code is None:
+            if merchant is not None:
+                self.guesses[merchant.id, command.request.terminal or ""] += 1
+        elif decision.decline is None:
+            self.spent_codes[code_hash] = replace(code, used_by=command.id)
+        elif known is not None and known.pin is PinCheck.WRONG:
+            self.spent_codes[code_hash] = replace(code, pin_tries=code.pin_tries + 1)
+
+    def _proof_from_minor(self, request: AuthorizationRequest) -> int:
+        """From which amount on a code needs more than itself here; for all, while codes are being guessed."""
+        policy, merchant = self.makers.codes, request.merchant
+        if self._loaded.guesses.overall >= policy.budget.overall:
+            return 0
+        agreed = None if merchant is None else merchant.code_proof_from_minor
+        return policy.proof_from_minor if agreed is None else agreed
+
+    def _pin_hash(self, command: Authorize, card: Card) -> bytes | None:
+        if command.code_hash is None or command.request.pin is None:
+            return command.pin_hash
+        return self.makers.pin_hash_of(card, command.request.pin)
+
+    # points --------------------------------------------------------------------------------------------
+
+    def _quote(self, request: AuthorizationRequest, card: Card) -> Quote | None:
+        """What was shown of this card at this merchant, while it holds."""
+        quote = self._loaded.quotes.get(request.quote) if request.quote is not None else None
+        if quote is None or quote.card_id != card.id or quote.expires_at <= self.now:
+            return None
+        return quote if request.merchant is not None and quote.merchant_id == request.merchant.id else None
+
+    def _purses(
+        self, command: Authorize, sources: Sequence[Source], quote: Quote | None
+    ) -> Mapping[SourceId, Purse]:
+        """The points accounts among these sources, with rates and balances as far as they are known."""
+        holdings = [self._loaded.holdings[s.id] for s in sources if s.id in self._loaded.holdings]
+        return {holding.source_id: self._purse(command, holding, quote) for holding in holdings}
+
+    def _purse(self, command: Authorize, holding: Holding, quote: Quote | None) -> Purse:
+        merchant = command.request.merchant
+        shown = None
+        if quote is not None:
+            shown = next((line for line in quote.lines if line.source_id == holding.source_id), None)
+        rate = None
+        if merchant is not None and holding.is_active and holding.issuer_id in merchant.accepts_points:
+            now_valid = rate_at(self._loaded.rates, holding.issuer_id, merchant.id)
+            rate = shown.rate if shown is not None else now_valid
+        units = None if shown is None else shown.units
+        if command.balances is not None:
+            units = command.balances.get(holding.source_id, 0)
+        return Purse(rate, units, holding.units_max)
