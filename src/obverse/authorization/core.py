@@ -177,13 +177,16 @@ class Core:
         is no number of ours goes to the first."""
         if len(self._partitions) == 1:
             return self._partitions[0]
-        value, serial = self._vault.code_value(number, self._settings.bin), self._serial_of(number)
-        if value is not None:
-            home = code_partition_of(value)
-        elif serial is not None:
-            home = partition_of(serial)
-        else:
+        home = self._home_told_by(number)
+        if home is None:
             async with self._database.connection() as conn:
-                found = await cards.partition_of_number(conn, self._number_hashes(number))
-            home = self._partitions[0] if found is None else found
-        return home if home in self._batchers else self._partitions[0]
+                home = await cards.partition_of_number(conn, self._number_hashes(number))
+        return home if home is not None and home in self._batchers else self._partitions[0]
+
+    def _home_told_by(self, number: Secret) -> PartitionId | None:
+        """The partition that a number of ours or a code carries; None for any other number."""
+        value = self._vault.code_value(number, self._settings.bin)
+        if value is not None:
+            return code_partition_of(value)
+        serial = self._serial_of(number)
+        return None if serial is None else partition_of(serial)

@@ -103,7 +103,7 @@ def _decide(
         shared = split(request, known, books)
     if shared.to_ask and not failed:
         return Decision(failed, None, to_ask=shared.to_ask)
-    failed |= shared.failed
+    failed |= shared.failed & ~Rule.FUNDS if shared.to_ask else shared.failed
     return Decision(failed, decline_of(failed, known), () if failed else shared.legs)
 
 

@@ -1,7 +1,6 @@
 """What merchants, members, operators and time do to a payment after its approval, as commands."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 
 from obverse.authorization import repository
@@ -17,6 +16,7 @@ from obverse.authorization.commands import (
 )
 from obverse.authorization.core import Core
 from obverse.authorization.model import Authorization
+from obverse.authorization.repository import Claimed
 from obverse.kit.ids import AuthorizationId, PartitionId
 from obverse.kit.money import Money
 from obverse.kit.secret import Secret
@@ -130,15 +130,18 @@ class Steps(Core):
         return [found.get(position) for position in range(len(claims))]
 
     async def _find_claimed(self, claims: Sequence[tuple[Secret, str]]) -> dict[int, Authorization]:
-        asked: dict[PartitionId, list[tuple[int, bytes, str]]] = defaultdict(list)
+        numbers: list[Claimed] = []
+        codes: list[Claimed] = []
+        real_numbers: list[Claimed] = []
         for position, (number, approval_code) in enumerate(claims):
-            hashes = [keyed.digest for keyed in self._vault.number_hashes(number)]
-            asked[await self._home_of(number)] += [(position, hash_, approval_code) for hash_ in hashes]
-        found: dict[int, Authorization] = {}
+            home = self._home_told_by(number)
+            if (code_hash := self._code_hash(number)) is not None:
+                codes.append(Claimed(position, home, code_hash, approval_code))
+                continue
+            asked = real_numbers if home is None else numbers
+            asked += [Claimed(position, home, h, approval_code) for h in self._number_hashes(number)]
         async with self._database.connection() as conn:
-            for partition_id, of_partition in asked.items():
-                found |= await repository.find_claimed(conn, partition_id, of_partition)
-        return found
+            return await repository.find_claimed(conn, numbers, codes, real_numbers)
 
     async def expire(self, limit: int = 500) -> int:
         """Release what is held since longer than the hold lasts. Returns how many payments that were."""

@@ -1,4 +1,5 @@
-"""The engine's SQL: `payments` on the path of every payment, `actions` for what is done to it afterwards.
+"""The engine's SQL: `payments` on the path of every payment, `actions` for what is done to it afterwards,
+`claimed` for what merchants claim.
 
 Functions take and return sets, in the caller's transaction.
 """
@@ -10,10 +11,10 @@ from obverse.authorization.repository.actions import (
     insert_actions,
     withdraw_from_presenting,
 )
+from obverse.authorization.repository.claimed import Claimed, find_claimed
 from obverse.authorization.repository.payments import (
     find,
     find_by_key,
-    find_claimed,
     find_overdue,
     find_page,
     find_uncaptured,
@@ -23,6 +24,7 @@ from obverse.authorization.repository.payments import (
 )
 
 __all__ = [
+    "Claimed",
     "actions_of",
     "find",
     "find_actions",

@@ -101,20 +101,7 @@ where partition_id = $1 and status = 'approved' and captured_minor + released_mi
 order by created_at limit $3
 """
 
-# Two look-ups in unique indexes per claim, whatever the planner believes; see BY_KEY.
-CLAIMED: Final = """
-select asked.position, found.id
-from unnest($2::int[], $3::bytea[], $4::text[]) as asked (position, number_hash, approval_code)
-cross join lateral (
-    select id from cards where partition_id = $1 and number_hash = asked.number_hash limit 1
-) as card
-cross join lateral (
-    select id from authorizations
-    where partition_id = $1 and card_id = card.id and approval_code = asked.approval_code limit 1
-) as found
-"""
-
-BY_IDS: Final = f"select {_COLUMNS} from authorizations where partition_id = $1 and id = any($2)"
+BY_IDS: Final = f"select {_COLUMNS} from authorizations where partition_id = any($1) and id = any($2)"
 
 PAGE: Final = f"select {_COLUMNS} from authorizations where partition_id = any($1)"
 
@@ -180,21 +167,6 @@ async def find_uncaptured(
     return [row["id"] for row in await conn.fetch(UNCAPTURED, partition_id, approved_before, limit)]
 
 
-async def find_claimed(
-    conn: Connection, partition_id: PartitionId, claims: Sequence[tuple[int, bytes, str]]
-) -> dict[int, Authorization]:
-    """The payments that were made with these numbers (by hash) and given these approval codes.
-
-    Each claim comes with a position of the caller's; the answer is by position, without those not found. The
-    payments come without their legs, in which no claim takes an interest.
-    """
-    positions, hashes, codes = zip(*claims, strict=True)
-    rows = await conn.fetch(CLAIMED, partition_id, positions, hashes, codes)
-    ids = list({row["id"] for row in rows})
-    by_id = {row["id"]: _authorization(row, ()) for row in await conn.fetch(BY_IDS, partition_id, ids)}
-    return {row["position"]: by_id[row["id"]] for row in rows}
-
-
 async def insert(
     conn: Connection, partition_id: PartitionId, authorizations: Sequence[Authorization]
 ) -> None:
@@ -257,6 +229,11 @@ async def update(
         [a.expired_minor for a in authorizations],
     )
     await update_legs(conn, partition_id, [(a.id, leg) for a in authorizations for leg in a.legs])
+
+
+def without_legs(row: asyncpg.Record) -> Authorization:
+    """A row of `BY_IDS`, for whoever takes no interest in legs."""
+    return _authorization(row, ())
 
 
 async def _with_legs(
