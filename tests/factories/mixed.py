@@ -19,6 +19,7 @@ from obverse.cards.rules import face_expiry_of
 from obverse.codes.model import Code, Guesses
 from obverse.kit.ids import (
     AccountId,
+    AuthorizationId,
     CardId,
     DeviceId,
     MemberId,
@@ -65,14 +66,16 @@ def a_quote(card: Card, merchant: Merchant, *lines: tuple[Source, Rate, int], en
 def a_code(
     card: Card, *, used: bool = False, pin_tries: int = 0, begins_s: int = -60, ends_s: int = 60
 ) -> Code:
+    assert card.member_id is not None, "a code is its member's"
     return Code(
-        next(_hashes).to_bytes(16, "big"),
-        card.id,
-        DeviceId(uuid4()),
-        NOON + timedelta(seconds=begins_s),
-        NOON + timedelta(seconds=ends_s),
-        uuid4() if used else None,  # type: ignore[arg-type]
-        pin_tries,
+        hash=next(_hashes).to_bytes(16, "big"),
+        card_id=card.id,
+        member_id=card.member_id,
+        device_id=DeviceId(uuid4()),
+        valid_from=NOON + timedelta(seconds=begins_s),
+        expires_at=NOON + timedelta(seconds=ends_s),
+        used_by=AuthorizationId(uuid4()) if used else None,
+        pin_tries=pin_tries,
     )
 
 

@@ -181,6 +181,8 @@ class Core:
         if home is None:
             async with self._database.connection() as conn:
                 home = await cards.partition_of_number(conn, self._number_hashes(number))
+                if home is None and self._vault.reload_if_changed():
+                    home = await cards.partition_of_number(conn, self._number_hashes(number))
         return home if home is not None and home in self._batchers else self._partitions[0]
 
     def _home_told_by(self, number: Secret) -> PartitionId | None:

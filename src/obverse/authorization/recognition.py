@@ -12,11 +12,12 @@ from obverse.authorization import proof
 from obverse.authorization.actions import Actions
 from obverse.authorization.commands import Authorize
 from obverse.authorization.known import KnownCard, Purse
-from obverse.authorization.model import AuthorizationRequest, Decision
+from obverse.authorization.model import AuthorizationRequest, Decision, Purpose
 from obverse.authorization.proof import CodeCheck, PinCheck
 from obverse.cards.model import Card
 from obverse.cards.rules import face_expiry_of
-from obverse.kit.ids import SourceId
+from obverse.codes.rules import stands_for
+from obverse.kit.ids import MerchantId, SourceId
 from obverse.points.model import Holding, Quote
 from obverse.points.rules import rate_at
 from obverse.wallet.model import Source
@@ -57,7 +58,8 @@ class Recognition(Actions):
 
     def _card_by_code(self, code_hash: bytes) -> Card | None:
         code = self._code(code_hash)
-        return None if code is None else self._cards_by_id.get(code.card_id)
+        card = None if code is None else self._cards_by_id.get(code.card_id)
+        return card if code is not None and card is not None and stands_for(code, card) else None
 
     def _code_check(self, command: Authorize) -> CodeCheck:
         """What is to be said of the code that was shown, if one was."""
@@ -78,6 +80,16 @@ class Recognition(Actions):
             or guesses.of_merchants.get(merchant_id, 0) + of_merchant >= budget.of_merchant
         )
 
+    def guessed_too_often(self) -> list[tuple[MerchantId, str, int]]:
+        """Terminals whose budget this batch has used up, with how often was tried there within the hour."""
+        most, before = self.makers.codes.budget.of_terminal, self._loaded.guesses.of_terminals
+        tried = [(*here, before.get(here, 0), count) for here, count in self.guesses.items()]
+        return [
+            (merchant, till, known + count)
+            for merchant, till, known, count in tried
+            if known < most <= known + count
+        ]
+
     def _use_code(
         self, command: Authorize, code_hash: bytes, known: KnownCard | None, decision: Decision
     ) -> None:
@@ -86,7 +98,7 @@ class Recognition(Actions):
         if code is None:
             if merchant is not None:
                 self.guesses[merchant.id, command.request.terminal or ""] += 1
-        elif decision.decline is None:
+        elif decision.decline is None and command.request.purpose is not Purpose.INQUIRY:
             self.spent_codes[code_hash] = replace(code, used_by=command.id)
         elif known is not None and known.pin is PinCheck.WRONG:
             self.spent_codes[code_hash] = replace(code, pin_tries=code.pin_tries + 1)

@@ -32,8 +32,12 @@ NO_FAILURE: Final = Rule(0)
 SELLS_STORED_VALUE: Final = "6540"
 """ISO 18245: where stored value is bought and charged."""
 
-ORDER: Final = tuple(sorted(Rule, key=lambda rule: (rule is not Rule.PIN and rule > Rule.CARD_DETAILS, rule)))
-"""The rules as they are asked; the first that fails names the decline. The PIN comes with the details."""
+_FIRST: Final = (
+    Rule.MERCHANT_ACTIVE, Rule.CODE, Rule.KNOWN_CARD, Rule.CARD_DETAILS, Rule.PIN, Rule.PROOF,
+)  # fmt: skip
+ORDER: Final = (*_FIRST, *(rule for rule in Rule if rule not in _FIRST))
+"""The rules as they are asked; the first that fails names the decline. What shows that the card is in hand
+comes first."""
 
 
 def authorize(

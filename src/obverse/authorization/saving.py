@@ -48,7 +48,7 @@ async def save(conn: Connection, batch: Batch) -> None:
         await cards.save_uses(conn, partition_id, uses)
     if batch.spent_codes:
         await codes.save_uses(conn, partition_id, list(batch.spent_codes.values()))
-    await events.append(conn, [_event(batch, *news) for news in batch.news])
+    await events.append(conn, [_event(batch, *news) for news in batch.news] + _guessing(batch))
     if batch.legs_to_reverse:
         await _enqueue_reversals(conn, partition_id, batch.legs_to_reverse)
     await points.insert_messages(conn, partition_id, batch.points_messages)
@@ -61,6 +61,20 @@ def _returned(batch: Batch) -> list[AccountId]:
     released = {t.debit_account_id for t in batch.books.journal if t.kind is TransferKind.VOID}
     given_back = {t.credit_account_id for t in batch.books.journal if t.kind is TransferKind.POSTED}
     return sorted(released | {id_ for id_ in given_back if batch.books.available_minor(id_) is not None})
+
+
+def _guessing(batch: Batch) -> list[Event]:
+    """News of terminals at which this batch has seen one guess at a payment code too many (P17)."""
+    return [
+        Event(
+            id=EventId(batch.makers.new_id()),
+            type="codes.guessing_noticed",
+            subject_id=merchant_id,
+            data={"merchant": to_text("mer", merchant_id), "terminal": terminal, "tried": tried},
+            created_at=batch.now,
+        )
+        for merchant_id, terminal, tried in batch.guessed_too_often()
+    ]
 
 
 async def _enqueue_reversals(

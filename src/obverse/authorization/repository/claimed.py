@@ -71,7 +71,7 @@ async def find_claimed(
     codes: Sequence[Claimed] = (),
     real_numbers: Sequence[Claimed] = (),
 ) -> dict[int, Authorization]:
-    """The payments that were made with these numbers of ours, payment codes and registered cards, by position.
+    """The payments that were made with these numbers of ours, payment codes and real numbers, by position.
 
     Without those not found. They come without their legs, in which no claim takes an interest.
     """
