@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -65,8 +65,8 @@ async def _world(scratch: Path, url: Secret) -> AsyncIterator[Bench]:
     with running(company, scratch / "card_company.log", {}):
         async with Stock.opened(Settings.load(data_dir=scratch)) as stock:
             await _run_sql(url, _ANALYZE)
-            with Platform.started(scratch, port) as platform:
-                yield Bench(platform, stock, scratch)
+            with Platform.started(scratch, port) as platform, ExitStack() as partners:
+                yield Bench(platform, stock, scratch, partners)
 
 
 async def _measure(

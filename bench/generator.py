@@ -34,7 +34,7 @@ _now: Final = time.perf_counter
 
 class Job(msgspec.Struct, frozen=True):
     """What to send where. `per_second` None is a closed loop; `expected` is in every right REST answer.
-    `approves`: a right ISO 8583 answer has an approval code."""
+    `approves`: a right ISO 8583 answer has an approval code; `also` are fields that it has besides."""
 
     wire: Literal["iso8583", "rest"]
     port: int
@@ -46,6 +46,7 @@ class Job(msgspec.Struct, frozen=True):
     messages: list[bytes]
     expected: bytes = b'"status":"approved"'
     approves: bool = True
+    also: tuple[int, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -153,7 +154,8 @@ class _Iso8583Caller(_Caller):
 
     def __init__(self, run: _Run, job: Job) -> None:
         super().__init__(run, job)
-        self._bitmap = _bitmap(_ISO_APPROVED_FIELDS if job.approves else _ISO_DONE_FIELDS)
+        usual = _ISO_APPROVED_FIELDS if job.approves else _ISO_DONE_FIELDS
+        self._bitmap = _bitmap([*usual, *job.also])
         code_at = _ISO_CODE_AT + (_ISO_APPROVAL_CODE_LENGTH if job.approves else 0)
         self._code = slice(code_at, code_at + 2)
 

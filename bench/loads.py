@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from bench.any_mix import codes_for, fan_out, make_codes, register_cards
 from bench.bulk_order import order_in_bulk
 from bench.errors import BenchFailed
 from bench.generator import Job, Outcome
@@ -19,7 +21,9 @@ from bench.messages import (
     Payment,
     claim_file,
     iso8583_messages,
+    iso8583_mixed,
     iso8583_sales_and_refunds,
+    iso8583_scans,
     rest_orders,
     rest_payments,
 )
@@ -45,12 +49,16 @@ _CLAIMS: Final = 50_000
 _STEPS_S: Final = 60.0
 """How long the payments that a load needs before its clock starts may take."""
 _POLL_S: Final = 0.02
+_PARTS: Final = (63,)
+"""DE 63 of an answer says who has paid which part."""
 
 
 class Bench:
     """What the loads need: a platform, a stock of cards, and how fast each load was the last time."""
 
-    def __init__(self, platform: Platform, stock: Stock, scratch: Path) -> None:
+    def __init__(self, platform: Platform, stock: Stock, scratch: Path, partners: ExitStack) -> None:
+        """`partners` ends with the run, and with it whoever is started for one load."""
+        self._partners = partners
         self.platform = platform
         self.stock = stock
         self.scratch = scratch
@@ -103,7 +111,9 @@ class Bench:
     ) -> Outcome:
         shop = self.stock.merchants[0]
         sent = [replace(payment, merchant=shop) for payment in payments] if one_merchant else payments
-        iso8583 = wire == "iso8583"
+        iso8583 = wire != "rest"
+        if wire == "scan":
+            payments = sent = await codes_for(self.stock, payments)
         job = Job(
             wire="iso8583" if iso8583 else "rest",
             port=self.platform.acquirer_port if iso8583 else self.platform.rest_port,
@@ -112,11 +122,22 @@ class Bench:
             per_second=per_second,
             warm_up_s=_WARM_UP_S,
             seconds=_SECONDS,
-            messages=iso8583_messages(sent) if iso8583 else rest_payments(sent, self.stock.token),
+            messages=_MESSAGES[wire](sent) if iso8583 else rest_payments(sent, self.stock.token),
+            also=_PARTS if wire == "mixed" else (),
         )
         outcome = await generate(job)
-        self.stock.give_back(payments[outcome.sent :], kind)
+        if wire != "scan":  # whose codes are not numbers for others
+            self.stock.give_back(payments[outcome.sent :], kind)
         return outcome
+
+    async def mixed(self) -> Measured:
+        """Registered cards swiped, with points of two issuers picked and the rest on the card."""
+        kind = SourceKind.ISSUER_POINTS
+        if not self.stock.has(kind):
+            points = self.stock.points
+            prepared = await register_cards(self.stock, points, self._partners, self.scratch)
+            self.stock.put_in(kind, prepared)
+        return await self.payments_at_peak("mixed", wire="mixed", kind=kind, in_flight=_OFF_US_IN_FLIGHT)
 
     async def stored(self) -> int:
         """Authorizations in the database."""
@@ -237,6 +258,15 @@ class Bench:
         await self.stock.rooms.cards.issue(self.stock.order(), count=_BULK)
         return Measured(per_second=_BULK / (time.perf_counter() - began))
 
+    async def codes(self) -> Measured:
+        """Payment codes in sets, from the wish to what phones get."""
+        return Measured(per_second=await make_codes(self.stock))
+
+    async def fan_out(self) -> Measured:
+        """A till's question to twenty issuers, as the platform passes it on."""
+        times = [seconds * 1000 for seconds in sorted(await fan_out(self.stock))]
+        return Measured(p50_ms=times[len(times) // 2], p99_ms=times[-1])
+
     async def settlement(self) -> Measured:
         """A business day of a million captures."""
         return await settle_a_day(self.scratch)
@@ -269,6 +299,12 @@ def _hottest(payments: list[Payment]) -> float:
     return touched.most_common(1)[0][1] / len(payments) if payments else 0.0
 
 
+_MESSAGES: Final[Mapping[str, Callable[[list[Payment]], list[bytes]]]] = {
+    "iso8583": iso8583_messages,
+    "mixed": iso8583_mixed,
+    "scan": iso8583_scans,
+}
+
 MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[Measured]]]] = {
     "on_us_iso8583": lambda bench: bench.payments_at_peak("on_us_iso8583"),
     "prepaid": lambda bench: bench.payments_at_peak("prepaid", kind=SourceKind.STORED_BALANCE),
@@ -277,11 +313,15 @@ MEASURES: Final[Mapping[str, Callable[[Bench], Awaitable[Measured]]]] = {
     "off_us": lambda bench: bench.payments_at_peak(
         "off_us", kind=SourceKind.LINKED_CARD, in_flight=_OFF_US_IN_FLIGHT
     ),
+    "mixed": Bench.mixed,
+    "scan": lambda bench: bench.payments_at_peak("scan", wire="scan"),
     "refunds": Bench.refunds,
     "claims": Bench.claims,
     "single": Bench.single,
     "issue": Bench.issue,
     "issue_bulk": Bench.issue_bulk,
+    "codes": Bench.codes,
+    "fan_out": Bench.fan_out,
     "settlement": Bench.settlement,
     "bulk_order": Bench.bulk_order,
     "statements": Bench.statements,

@@ -28,6 +28,7 @@ from obverse.networks.iso8583.fields import (
     DE42_MERCHANT,
     DE48_ADDITIONAL_DATA,
     DE49_CURRENCY,
+    DE63_POINTS,
     DE90_ORIGINAL,
     MTI,
     SUBELEMENT_CVV,
@@ -35,6 +36,7 @@ from obverse.networks.iso8583.fields import (
 from obverse.networks.iso8583.origins import original_data
 
 AMOUNT_MINOR: Final = 1_000
+_PICKS: Final = "03051|30003052|300"
 
 _references = count(1)
 """One for all runs: no two payments of a benchmark share a request key."""
@@ -57,6 +59,30 @@ def iso8583_messages(payments: Sequence[Payment]) -> list[bytes]:
     transmitted_at = _now()
     return [
         _iso8583("0100", payment, stan, transmitted_at, next(_references))
+        for stan, payment in enumerate(payments)
+    ]
+
+
+def iso8583_mixed(payments: Sequence[Payment]) -> list[bytes]:
+    """0100, swiped: 300 of each of two points accounts, the rest on the card (DE 63)."""
+    transmitted_at = _now()
+    messages = []
+    for stan, payment in enumerate(payments):
+        fields = _fields("0100", payment, stan, transmitted_at, next(_references))
+        picks = {DE14_EXPIRY: payment.expiry, DE22_ENTRY_MODE: "020", DE63_POINTS: _PICKS}
+        messages.append(frame(encode(fields | picks)))
+    return messages
+
+
+def iso8583_scans(payments: Sequence[Payment]) -> list[bytes]:
+    """0100 by barcode: the payment code stands where the number stands."""
+    transmitted_at = _now()
+    return [
+        frame(
+            encode(
+                _fields("0100", payment, stan, transmitted_at, next(_references)) | {DE22_ENTRY_MODE: "030"}
+            )
+        )
         for stan, payment in enumerate(payments)
     ]
 

@@ -36,11 +36,15 @@ LOADS: Final = (
     Load("one_merchant", "the same, all at one merchant", "on_us_iso8583", 0.9),
     Load("on_us_rest", "the same over REST", "tpcb", 0.8),
     Load("off_us", "real card at the card company", "on_us_iso8583", 0.4),
+    Load("mixed", "points of two issuers + real card, one payment", "on_us_iso8583", 0.2),
+    Load("scan", "payment codes at tills, on-us, ISO 8583", "on_us_iso8583", 1.0),
     Load("refunds", "refunds of captured payments, ISO 8583", "on_us_iso8583", 0.8),
     Load("claims", "a claim file, matched and paid line by line", "on_us_iso8583", 0.8),
     Load("single", "one request at a time, ISO 8583", p50_ms_max=3),
     Load("issue", "one-time numbers, one by one, REST", per_second_min=1_500),
     Load("issue_bulk", "one-time numbers, 20,000 in one order", per_second_min=20_000),
+    Load("codes", "payment codes, made, stored and sealed to phones", per_second_min=20_000),
+    Load("fan_out", "balances of 20 issuers, the slowest after 100 ms", p50_ms_max=150),
     Load(
         "settlement",
         "a business day of 1 million captures, settled",
@@ -102,7 +106,7 @@ class Results:
 
     def line(self, load: Load) -> dict[str, str | float | None]:
         """One JSON line, rounded to what means something."""
-        rate = load.name not in ("single", "start")
+        rate = load.name not in ("single", "start", "fan_out")
         grown_mib = _rounded(self.median(load.name, "grown_mib"), 1)
         return {
             "load": load.name,

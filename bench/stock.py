@@ -12,6 +12,7 @@ from datetime import timedelta
 from random import Random
 from typing import Final
 
+from bench.any_mix import Introduced, introduce
 from bench.card_company import real_cards
 from bench.messages import AMOUNT_MINOR, Payment
 from obverse.access import Scope
@@ -27,7 +28,7 @@ from obverse.cards import (
 )
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
-from obverse.kit.ids import AccountId, MemberId, NewId, PartitionId, SourceId, VaultCardId, uuid7_source
+from obverse.kit.ids import AccountId, CardId, MemberId, PartitionId, SourceId, VaultCardId, uuid7_source
 from obverse.kit.money import KRW, Money
 from obverse.kit.secret import Secret
 from obverse.kit.settings import Settings
@@ -56,6 +57,8 @@ _PREPAID_CARDS: Final = 50_000
 _ORDER: Final = 2_000
 """Cards issued at once."""
 _PATIENCE_S: Final = 60
+_REUSED: Final = frozenset({SourceKind.STORED_BALANCE, SourceKind.ISSUER_POINTS})
+"""Kinds whose cards pay more than once."""
 
 # An order is one member's; issuing hundreds of thousands one by one would take longer than the benchmark.
 _SPREAD: Final = """
@@ -93,11 +96,13 @@ class Stock:
         self.rooms = rooms
         self.database = database
         self.merchants: Sequence[Merchant] = ()
+        self.points: Introduced
         self.token = Secret("")
         """An API key that may ask for payments and cards of anybody."""
-        self._vault = vault
+        self.vault = self._vault = vault
+        self.bin = bin_
         self._clock = clock
-        self._new_id: NewId = uuid7_source(clock.now_ms, os.urandom)
+        self.new_id = self._new_id = uuid7_source(clock.now_ms, os.urandom)
         self._stored_cards = StoredValueCards(vault, clock=clock, new_id=self._new_id, bin_=bin_)
         self._rng = Random(1)
         self._pools: dict[SourceKind, _Pool] = {}
@@ -122,6 +127,7 @@ class Stock:
             )
             for n in range(MERCHANTS)
         ]
+        self.points = await introduce(self)
         _, self.token = await self.rooms.access.create("bench", {Scope.PAYMENTS, Scope.CARDS})
         async with self.database.transaction() as conn:
             self._pools[SourceKind.CREDIT_LINE] = await self._add_credit_members(conn)
@@ -176,6 +182,19 @@ class Stock:
         """Those with a credit line."""
         return self._pools[SourceKind.CREDIT_LINE].members
 
+    @property
+    def linked(self) -> Sequence[Source]:
+        """Real cards, one a member."""
+        return self._pools[SourceKind.LINKED_CARD].sources
+
+    async def cards_of_their_own(self, total: int) -> list[tuple[CardId, MemberId]]:
+        """Fresh cards of as many members."""
+        pool, cards = self._pools[SourceKind.CREDIT_LINE], []
+        for member, source in zip(pool.members[:total], pool.sources, strict=False):
+            issued = await self.rooms.cards.issue(Order(_P0, member.id, KRW, Controls(), (source.id,)))
+            cards.append((issued.card.id, member.id))
+        return cards
+
     def order(self) -> Order:
         """An order of the first member, for issuing in bulk."""
         pool = self._pools[SourceKind.CREDIT_LINE]
@@ -187,13 +206,16 @@ class Stock:
             self._pools[kind] = _Pool((), (), await self._make_prepaid())
         pool = self._pools[kind]
         while len(pool.unused) < total:
-            pool.unused += (
-                self._again(pool.unused)
-                if kind is SourceKind.STORED_BALANCE
-                else await self._issue(pool, _ORDER)
-            )
+            pool.unused += self._again(pool.unused) if kind in _REUSED else await self._issue(pool, _ORDER)
         taken, pool.unused = pool.unused[:total], pool.unused[total:]
         return taken
+
+    def put_in(self, kind: SourceKind, payments: Sequence[Payment]) -> None:
+        """Payments of a kind that others have prepared, to be made again and again."""
+        self._pools[kind] = _Pool((), (), list(payments))
+
+    def has(self, kind: SourceKind) -> bool:
+        return kind in self._pools
 
     def give_back(self, payments: Sequence[Payment], kind: SourceKind = SourceKind.CREDIT_LINE) -> None:
         """What was not sent is kept for the next load."""

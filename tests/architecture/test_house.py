@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "obverse"
 ROOMS = (
     "access", "accrual", "authorization", "billing", "cards", "charging", "checkouts", "clearing/claims",
-    "clearing/presentments", "codes", "disputes", "draws", "history", "ledger", "letters", "members",
-    "merchants", "metering", "notifications", "orders", "points", "reconciliation", "sales", "settlement", "treasury",
-    "vault", "wallet",
+    "clearing/presentments", "codes", "disputes", "draws", "history", "invoicing", "ledger", "letters",
+    "members", "merchants", "metering", "notifications", "orders", "points", "reconciliation", "sales",
+    "settlement", "treasury", "vault", "wallet",
 )  # fmt: skip
 PROMISES_PAGE = (ROOT / "docs" / "promises.md").read_text()
 ROOM_FILES = frozenset({"errors", "model", "rules", "ports", "repository", "service", "jobs", "__init__"})

@@ -1,7 +1,7 @@
 """An engine and a merchant directory that a test can steer, for the acquirer door alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -20,10 +20,20 @@ from obverse.authorization.model import (
 )
 from obverse.clearing.claims import Attempt, BatchTotals, Claim, Outcome, TerminalBatch, Verdict
 from obverse.kit.errors import NotFound, ObverseError
-from obverse.kit.ids import AccountId, AuthorizationId, MerchantId, PartitionId
+from obverse.kit.ids import (
+    AccountId,
+    AuthorizationId,
+    CardId,
+    MerchantId,
+    PartitionId,
+    PointsIssuerId,
+    SourceId,
+)
 from obverse.kit.money import KRW, Money
-from obverse.kit.secret import Secret
+from obverse.kit.secret import Sealed, Secret
 from obverse.merchants.model import Merchant, MerchantState
+from obverse.points.model import Issuer, IssuerState
+from obverse.points.quotes import Shown
 
 NOW = datetime(2026, 11, 20, 9, 30, 1, tzinfo=UTC)
 
@@ -36,6 +46,22 @@ MERCHANT = Merchant(
     terminals=(TERMINAL, "TERM0002"),
     account_id=AccountId(UUID(int=2)),
     state=MerchantState.ACTIVE,
+    created_at=NOW,
+)
+
+
+ISSUER = Issuer(
+    id=PointsIssuerId(UUID(int=4)),
+    name="Sky Airlines",
+    short_name="SKY",
+    unit="miles",
+    url="https://sky.example",
+    secret=Sealed(1, b""),
+    two_phase=True,
+    tells_van=False,
+    units_max=None,
+    currency=KRW,
+    state=IssuerState.ACTIVE,
     created_at=NOW,
 )
 
@@ -162,6 +188,24 @@ class FakeClaims:
         self, reported: Authorization, missing_minor: int, approval_code: str, last_four: str
     ) -> None:
         self.uncovered.append((missing_minor, approval_code, last_four))
+
+
+@dataclass
+class FakePoints:
+    """Shows what it is given, and calls every points account's issuer by the same name."""
+
+    shown: Shown | None = None
+    asked: list[tuple[CardId, Merchant]] = field(default_factory=list)
+    fails_with: Exception | None = None
+
+    async def quote(self, card_id: CardId, merchant: Merchant) -> Shown | None:
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.asked.append((card_id, merchant))
+        return self.shown
+
+    async def issuers(self, sources: Collection[SourceId]) -> Mapping[SourceId, Issuer]:
+        return dict.fromkeys(sources, ISSUER)
 
 
 def _decide(request: AuthorizationRequest) -> Authorization:

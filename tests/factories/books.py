@@ -47,12 +47,20 @@ where (a.captured_minor, a.refunded_minor) <> (coalesce(d.captured, 0), coalesce
         <> (c.captured, c.released, c.refunded, c.disputed))
 """
 
+# What issuers have of their points that paid is what belongs to the money that did not go back.
+_UNITS_OTHERWISE: Final = """
+select authorization_id, position, units, units_back, amount_minor, released_minor, refunded_minor from legs
+where kind = 'issuer_points' and amount_minor > 0 and status = 'approved'
+    and units_back <> div(units::numeric * (released_minor + refunded_minor), amount_minor)
+"""
+
 
 async def nothing_is_held_for_what_was_undone(database: Database) -> None:
     """The journal holds or has moved exactly what is approved or captured, payment by payment.
 
-    And the counters of each payment, of its legs and of its actions agree.
+    And the counters of each payment, of its legs and of its actions agree, in units as well as in money.
     """
     async with database.connection() as conn:
         assert [dict(row) for row in await conn.fetch(_MOVED_OTHERWISE)] == []
         assert [dict(row) for row in await conn.fetch(_COUNTED_OTHERWISE)] == []
+        assert [dict(row) for row in await conn.fetch(_UNITS_OTHERWISE)] == []

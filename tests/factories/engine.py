@@ -14,6 +14,7 @@ from tests.factories.wallet import BIN, House, a_member_with_credit_line, a_memb
 
 from obverse.authorization import AuthorizationRequest, Engine, EngineSettings, Entry, Makers
 from obverse.authorization.jobs import NotAcknowledged, Reversals
+from obverse.authorization.networks import PointsNetwork
 from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
 from obverse.cards import Card, CardFace, Controls, pin_hash_of
 from obverse.kit.money import KRW, Money
@@ -120,7 +121,12 @@ def makers_of(house: House, new_reference: Callable[[], str]) -> Makers:
 
 
 def an_engine(
-    house: House, card_company: FakeCardCompany, *, patience_s: float = 3.0, partitions: int = 1
+    house: House,
+    card_company: FakeCardCompany,
+    *,
+    patience_s: float = 3.0,
+    partitions: int = 1,
+    points: PointsNetwork | None = None,
 ) -> Engine:
     return Engine(
         house.database,
@@ -129,11 +135,14 @@ def an_engine(
         house.clock,
         makers_of(house, card_company.new_reference),
         EngineSettings(bin=BIN, partitions=partitions, patience_s=patience_s),
+        points=points,
     )
 
 
-async def an_engine_world(house: House, *, partitions: int = 1) -> EngineWorld:
+async def an_engine_world(
+    house: House, *, partitions: int = 1, points: PointsNetwork | None = None
+) -> EngineWorld:
     card_company = FakeCardCompany()
-    engine = an_engine(house, card_company, partitions=partitions)
+    engine = an_engine(house, card_company, partitions=partitions, points=points)
     await engine.start()
     return EngineWorld(house, engine, card_company, await a_merchant(house.merchants))

@@ -52,6 +52,12 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
         "pieces": [3, 17],
         "link": "/orders#3yR0wq",
     },
+    "code_tried": {
+        "merchant": "동네책방",
+        "card": _CARD,
+        "at": "2026-11-20T05:12:00Z",
+        "link": "/cards",
+    },
     "receipt": {
         "merchant": "동네책방",
         "amount": won(12_000),
@@ -59,6 +65,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
         "at": "2026-11-20T05:12:00Z",
         "approval_code": "A1B2C3",
         "balance": won(18_000),
+        "points": [["Sky Miles", "8,000 miles"]],
         "link": "/cards",
     },
     "payment_undone": {
@@ -111,6 +118,13 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "confirm_mail": {"code": "012345", "minutes": 15},
     "confirm_mobile": {"code": "012345", "minutes": 15},
     "password_changed": {},
+    "payment_codes_made": {
+        "card": "여행 ···· 3456",
+        "device": "내 휴대폰",
+        "count": 50,
+        "at": "2026-11-20T05:12:00Z",
+        "is_last": True,
+    },
     "contact_changed": {"kind": "mail"},
 }
 """What each template is filled with. A new template gets its line here, and is read in both languages."""

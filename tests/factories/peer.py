@@ -1,4 +1,4 @@
-"""The independent ISO 8583 peer: npm `iso_8583`, driven by tests/peer/peer.js."""
+"""Independent peers, driven by tests/peer/peer.js: a till on npm `iso_8583`, a wallet on `emv-qrcps`."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ class PeerMissing(Exception):
 
 @dataclass(frozen=True)
 class Peer:
-    """`ask` sends one request to a door; `pack` and `unpack` translate without one."""
+    """`ask` sends one request to a door; `pack` and `unpack` translate without one, and so does `wallet`."""
 
     node: str
     folder: Path
@@ -73,6 +73,12 @@ class Peer:
 
     async def unpack(self, messages: list[str]) -> list[Fields]:
         return [_our_fields(fields) for fields in await self._run(messages, "unpack")]
+
+    async def payloads(self, aid: str, label: str, pans: list[str]) -> list[str]:
+        """What the wallet's QR codes say for these PANs, each filled up to whole bytes."""
+        asked = [{"aid": aid, "label": label, "pan": pan} for pan in pans]
+        written: list[str] = await self._run(asked, "wallet")
+        return written
 
     async def _run(self, given: Any, *arguments: str) -> Any:
         process = await asyncio.create_subprocess_exec(

@@ -15,6 +15,7 @@ from tests.factories.treasury import a_statement, an_entry, korea
 from tests.factories.wallet import House
 
 from obverse.authorization import Authorization
+from obverse.authorization.networks import PointsNetwork
 from obverse.cards import Controls
 from obverse.clearing.presentments import Presentments
 from obverse.clearing.presentments.jobs import Exchange
@@ -150,9 +151,9 @@ class Programme:
         return (await self.desk.receipts(PageRequest(1))).items[0]
 
 
-async def a_programme(house: House, partitions: int) -> Programme:
+async def a_programme(house: House, partitions: int, points: PointsNetwork | None = None) -> Programme:
     """A programme whose shop has a fee and is paid daily, with its house accounts open."""
-    world = await an_engine_world(house, partitions=partitions)
+    world = await an_engine_world(house, partitions=partitions, points=points)
     ids = [PartitionId(number) for number in range(partitions)]
     await Ledger(house.database).open_house(ids, KRW)
     fee = MerchantChange(fee_plan=FeePlan(basis_points=250))

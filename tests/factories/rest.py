@@ -14,14 +14,18 @@ from litestar import Litestar
 from tests.factories.accrual import points_room
 from tests.factories.billing import billing_rooms
 from tests.factories.claims import ClaimRooms, claim_rooms
+from tests.factories.codes import codes_rooms
 from tests.factories.disputes import disputes_room
 from tests.factories.draws import FakeBank, a_treasury, draws_room
 from tests.factories.engine import makers_of
+from tests.factories.invoicing import an_invoicing
 from tests.factories.ledger import P0
 from tests.factories.members import PASSWORD
 from tests.factories.merchants import a_merchant, applications_room
 from tests.factories.metering import metering_rooms
 from tests.factories.orders import around
+from tests.factories.points import PointsHouse, points_house
+from tests.factories.points_accounts import FakePoints, quotes_of
 from tests.factories.presentments import presentments_room
 from tests.factories.reconciliation import a_reconciliation
 from tests.factories.sales import selling_rooms
@@ -41,11 +45,11 @@ from obverse.authorization import Engine, EngineSettings
 from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
 from obverse.bootstrap.holders import Holders
 from obverse.checkouts import Checkouts
-from obverse.doors.rest import Services, create_app
+from obverse.doors.rest import PointsRelay, Services, create_app
 from obverse.kit import audit, events
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
-from obverse.kit.ids import ApiKeyId, MerchantId, NewId, from_text, to_text
+from obverse.kit.ids import ApiKeyId, MerchantId, NewId, PointsIssuerId, from_text, to_text
 from obverse.kit.money import KRW
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
@@ -128,14 +132,21 @@ class RestHouse:
     webhooks: WebhookHouse
     claims: ClaimRooms
     allocation: Allocation
+    points: PointsHouse
+    points_network: FakePoints
     operator: dict[str, str] = field(default_factory=dict)
     merchant_id: str = ""
     merchant: dict[str, str] = field(default_factory=dict)
 
-    async def key(self, *scopes: Scope, merchant: str | None = None, live: bool = False) -> dict[str, str]:
+    async def key(
+        self, *scopes: Scope, merchant: str | None = None, issuer: str | None = None, live: bool = False
+    ) -> dict[str, str]:
         """Headers of a fresh API key."""
         merchant_id = MerchantId(from_text("mer", merchant)) if merchant else None
-        _, token = await self.access.create("test", frozenset(scopes), merchant_id=merchant_id, live=live)
+        issuer_id = PointsIssuerId(from_text("pis", issuer)) if issuer else None
+        _, token = await self.access.create(
+            "test", frozenset(scopes), merchant_id=merchant_id, live=live, issuer_id=issuer_id
+        )
         return {"Authorization": f"Bearer {token.reveal()}"}
 
     async def another_merchant(self) -> tuple[str, dict[str, str]]:
@@ -196,7 +207,17 @@ async def open_rest_house(
     house = build_house(database, folder / "keys.json", clock, new_id, random_bytes)
     card_company = FakeCardCompany()
     makers = makers_of(house, card_company.new_reference)
-    engine = Engine(database, house.vault, card_company, clock, makers, EngineSettings(bin=BIN))
+    points_network = FakePoints()
+    points = points_house(house, network=points_network)
+    engine = Engine(
+        database,
+        house.vault,
+        card_company,
+        clock,
+        makers,
+        EngineSettings(bin=BIN),
+        points=points_network,
+    )
     access = Access(database, house.vault, clock, new_id, random_bytes)
     health = FakeHealth()
     webhooks = webhook_house(database, house.vault, clock, new_id, random_bytes)
@@ -210,6 +231,7 @@ async def open_rest_house(
     selling = selling_rooms(house, engine, treasury)
     ordering = around(house, selling.sales)
     metering, tariffs = metering_rooms(house, engine)
+    codes = codes_rooms(house)
     holders = Holders(database, house.vault, house.members, bin_=BIN, partitions=[P0])
     app = create_app(
         Services(
@@ -222,6 +244,8 @@ async def open_rest_house(
             programmes=house.programmes,
             stand_ins=house.stand_ins,
             card_batches=house.batches,
+            registered_cards=house.registered,
+            card_funding=house.card_funding,
             wallet=house.wallet,
             members=house.members,
             merchants=house.merchants,
@@ -236,6 +260,7 @@ async def open_rest_house(
             cards_in_hand=selling.in_hand,
             billing=billing,
             issuing=issuing,
+            invoicing=an_invoicing(house, treasury),
             applications=applications_room(
                 house.merchants, database, clock, new_id, partial(_first_key, access, live), house.vault
             ),
@@ -258,8 +283,17 @@ async def open_rest_house(
             daily_statements=telling.statements,
             letters=Letters(database, house.vault, clock=clock, new_id=new_id),
             points=points_room(house),
-            points_messages=MessageLog(database),
+            relay=PointsRelay(
+                points.issuers,
+                points.rates,
+                points.links,
+                points.lookups,
+                quotes_of(house, points_network),
+                MessageLog(database),
+            ),
             checkouts=Checkouts(database, engine, house.cards, house.vault, clock=clock, new_id=new_id),
+            devices=codes.devices,
+            code_batches=codes.batches,
             match_holder=holders.match,
             holder_of_code=holders.of_code,
             clock_control=FakeClockControl(clock),
@@ -275,7 +309,7 @@ async def open_rest_house(
     async with httpx.AsyncClient(transport=transport, base_url="http://obverse.test") as client:
         rest = RestHouse(
             house, engine, access, app, client, card_company, health, treasury, bank, webhooks, claims,
-            Allocation(ordering),
+            Allocation(ordering), points, points_network,
         )  # fmt: skip
         rest.operator = await rest.key(*Scope, live=live)
         rest.merchant_id, rest.merchant = await rest.another_merchant()

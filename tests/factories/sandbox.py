@@ -21,6 +21,7 @@ FREE_PORTS = SandboxSettings(
     mail_port=0,
     sms_port=0,
     van_port=0,
+    points_issuers_port=0,
     control_port=0,
 )
 CARD_NUMBER = "9530101234567896"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import time
 from itertools import count
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.factories.merchants import merchants_room
 from tests.factories.vault import a_real_number
 
 from obverse.cards import Cards, Fulfilments, Pins, StoredValueCards
+from obverse.kit.calendar import Calendar
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
 from obverse.kit.errors import Unavailable
@@ -26,8 +28,10 @@ from obverse.wallet import (
     Balances,
     CardBatches,
     CardDetails,
+    CardFunding,
     CheckResult,
     CreditStanding,
+    RegisteredCards,
     Source,
     StandIns,
     Terms,
@@ -36,6 +40,7 @@ from obverse.wallet import (
 
 BIN = "941012"
 CREDIT_LIMIT = 1_000_000
+MONTH_END = Calendar("Asia/Seoul", time(), "KR").month_end
 _cards = count(1)
 
 
@@ -90,6 +95,8 @@ class House:
     stand_ins: StandIns
     fulfilments: Fulfilments
     batches: CardBatches
+    registered: RegisteredCards
+    card_funding: CardFunding
 
 
 def build_house(
@@ -149,6 +156,7 @@ def build_house(
         new_id=new_id,
         own_bin=BIN,
         terms=Terms(KRW, CREDIT_LIMIT),
+        month_end=MONTH_END,
     )
     return House(
         database=database,
@@ -199,6 +207,8 @@ def build_house(
             random_bytes=random_bytes,
             partitions=[PartitionId(p) for p in range(partitions)],
         ),
+        registered=RegisteredCards(database, vault, members, cards, wallet, clock=clock, month_end=MONTH_END),
+        card_funding=CardFunding(database, cards, clock=clock, new_id=new_id),
     )
 
 

@@ -1,10 +1,12 @@
 'use strict';
 /**
- * An ISO 8583 till built on npm `iso_8583`, which shares no code with Obverse.
+ * An ISO 8583 till built on npm `iso_8583`, and a wallet built on npm `emv-qrcps`: neither shares code with
+ * Obverse.
  *
  *   node peer.js ask HOST PORT   fields of one request on stdin; prints the fields of the answer
  *   node peer.js pack            a list of fields on stdin; prints the messages as text
  *   node peer.js unpack          a list of messages as text on stdin; prints their fields
+ *   node peer.js wallet          a list of {aid, label, pan} on stdin; prints the payloads of their QR codes
  *
  * Little has to be told to the library, everything else is its own. Bitmaps travel here as hexadecimal text,
  * and there is a second one only where a field above 64 is present; so do PIN blocks (52); and DE 53 is what
@@ -12,6 +14,7 @@
  */
 const net = require('net');
 const Iso8583 = require('iso_8583');
+const { Consumer } = require('emv-qrcps');
 
 const TEXT_FIELDS = {
   52: { ContentType: 'an', Label: 'PIN block', LenType: 'fixed', MaxLen: 16 },
@@ -57,12 +60,27 @@ function ask(fields, host, port) {
   });
 }
 
+/** `pan` is in whole bytes: the library takes hexadecimal text, so its caller fills it up with F. */
+function payload({ aid, label, pan }) {
+  const data = Consumer.buildBERTLV();
+  data.setDataApplicationDefinitionFileName(aid);
+  data.setDataApplicationLabel(label);
+  data.setDataApplicationPAN(pan);
+  const application = Consumer.buildApplicationTemplate();
+  application.setBERTLV(data);
+  const code = Consumer.buildEMVQR();
+  code.setDataPayloadFormatIndicator('CPV01');
+  code.addApplicationTemplate(application);
+  return code.generatePayload();
+}
+
 async function main([command, host, port]) {
   const input = JSON.parse(require('fs').readFileSync(0, 'utf8'));
   if (command === 'ask') return ask(input, host, Number(port));
   if (command === 'pack') return input.map((fields) => pack(fields).toString('latin1'));
   if (command === 'unpack') return input.map((text) => unpack(Buffer.from(text, 'latin1')));
-  throw new Error('one of: ask, pack, unpack');
+  if (command === 'wallet') return input.map(payload);
+  throw new Error('one of: ask, pack, unpack, wallet');
 }
 
 main(process.argv.slice(2)).then(

@@ -29,9 +29,10 @@ insert into members (id, partition_id, identity_hash, standing, created_at) valu
 ADD_CARD = """
 insert into cards (partition_id, id, kind, state, bin, serial, last_four, number_hash, number_hash_key,
     member_id, held_by, currency, spent_on, uses_left, expires_at, funding, created_at, face_value_minor,
-    programme_id)
+    programme_id, own_source_id)
 values (0, $1, $2, 'active', '941012', 0, '0000', $3, 1, $4, 'member', 'KRW', 'never', 1, now(), '{}', now(),
-    $5, case $2 when 'prepaid' then gen_random_uuid() end)
+    $5, case $2 when 'prepaid' then gen_random_uuid() end,
+    case $2 when 'prepaid' then gen_random_uuid() end)
 """
 ADD_PURCHASE = """
 insert into authorizations (partition_id, id, request_key, fingerprint, status, failed_rules, approval_code,

@@ -5,11 +5,11 @@ from enum import StrEnum
 
 import msgspec
 
-from obverse.kit.ids import ApiKeyId, MerchantId
+from obverse.kit.ids import ApiKeyId, MerchantId, PointsIssuerId
 
 
 class Scope(StrEnum):
-    """What a key may do. A key with a merchant is held to that merchant besides."""
+    """What a key may do. A key with a merchant or a points issuer is held to that one besides."""
 
     PAYMENTS = "payments"
     """Ask for, capture, cancel and read payments."""
@@ -25,6 +25,8 @@ class Scope(StrEnum):
     """Register webhook endpoints, see and resend deliveries."""
     REPORTS = "reports"
     """Read settlements, payouts and statements."""
+    POINTS = "points"
+    """Look up the accounts of the points issuer whose key it is; without one, give such keys."""
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -42,6 +44,8 @@ class ApiKey(msgspec.Struct, frozen=True):
     """When a rotated key stops working, by the platform's clock; it never gets more time."""
     first_id: ApiKeyId | None = None
     """The first of the keys that this one succeeds; None where it is the first itself."""
+    issuer_id: PointsIssuerId | None = None
+    """The points issuer whose own accounts are all that it may look up (PR-9)."""
 
     @property
     def holder_id(self) -> ApiKeyId:

@@ -10,11 +10,14 @@ from obverse.kit.database import Connection
 from obverse.kit.ids import ApiKeyId, MerchantId
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 
-_COLUMNS: Final = "id, last_four, name, merchant_id, scopes, live, created_at, revoked_at, ends_at, first_id"
+_COLUMNS: Final = """
+id, last_four, name, merchant_id, scopes, live, created_at, revoked_at, ends_at, first_id, points_issuer_id
+"""
 
 INSERT: Final = """
-insert into api_keys (id, token_hash, last_four, name, merchant_id, scopes, live, created_at, first_id)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+insert into api_keys (id, token_hash, last_four, name, merchant_id, scopes, live, created_at, first_id,
+    points_issuer_id)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 FIND_VALID: Final = f"""
@@ -49,6 +52,7 @@ async def insert(conn: Connection, key: ApiKey, token_hash: bytes) -> None:
         key.live,
         key.created_at,
         key.first_id,
+        key.issuer_id,
     )
 
 
@@ -91,4 +95,5 @@ def _key(row: asyncpg.Record) -> ApiKey:
         revoked_at=row["revoked_at"],
         ends_at=row["ends_at"],
         first_id=row["first_id"],
+        issuer_id=row["points_issuer_id"],
     )

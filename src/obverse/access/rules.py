@@ -18,6 +18,9 @@ OVERLAP_MAX: Final = timedelta(days=7)
 MERCHANT_SCOPES: Final = frozenset({Scope.PAYMENTS, Scope.WEBHOOKS, Scope.REPORTS})
 """What one merchant bounds: cards and members belong to no merchant, and onboarding makes other merchants."""
 
+ISSUER_SCOPES: Final = frozenset({Scope.POINTS})
+"""What one points issuer may do: it is no customer of ours, and asks about its own accounts only."""
+
 _TOKEN: Final = re.compile(rf"ob_(test|live)_sk_[0-9A-Za-z]{{{TOKEN_CHARACTERS}}}")
 
 
@@ -31,7 +34,7 @@ def looks_like_token(token: Secret) -> bool:
     return _TOKEN.fullmatch(token.reveal()) is not None
 
 
-def check_key(name: str, scopes: Collection[Scope], for_merchant: bool) -> None:
+def check_key(name: str, scopes: Collection[Scope], for_merchant: bool, for_issuer: bool = False) -> None:
     """Raises `InvalidRequest` for a key that must not exist."""
     if not 1 <= len(name.strip()) <= NAME_MAX:
         raise InvalidRequest(f"Give the key a name of 1 to {NAME_MAX} characters.", "name")
@@ -40,6 +43,8 @@ def check_key(name: str, scopes: Collection[Scope], for_merchant: bool) -> None:
     if for_merchant and not MERCHANT_SCOPES.issuperset(scopes):
         allowed = ", ".join(sorted(MERCHANT_SCOPES))
         raise InvalidRequest(f"A merchant's key may have these scopes only: {allowed}.", "scopes")
+    if for_issuer and (for_merchant or not ISSUER_SCOPES.issuperset(scopes)):
+        raise InvalidRequest("A points issuer's key belongs to it alone, and may look up points.", "scopes")
 
 
 def is_over(key: ApiKey, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from obverse.kit import events
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.events import Event
-from obverse.kit.ids import ApiKeyId, EventId, MerchantId, NewId, to_text
+from obverse.kit.ids import ApiKeyId, EventId, MerchantId, NewId, PointsIssuerId, to_text
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret, new_token
 
@@ -52,15 +52,17 @@ class Access:
         merchant_id: MerchantId | None = None,
         live: bool = False,
         by: str | None = None,
+        issuer_id: PointsIssuerId | None = None,
     ) -> tuple[ApiKey, Secret]:
         """Make a key and its token. The token is returned here and can never be had again.
 
-        With `merchant_id` the key is held to that merchant; the caller has seen that the merchant exists.
+        With `merchant_id` the key is held to that merchant, with `issuer_id` to that points issuer; the
+        caller has seen that there is one.
         `by`, here and below, is whose decision it was, for the event to tell.
         Raises `InvalidRequest` for a name or scopes that must not be.
         """
         async with self._database.transaction() as conn:
-            return await self.create_in(conn, name, scopes, merchant_id, live, by=by)
+            return await self.create_in(conn, name, scopes, merchant_id, live, by=by, issuer_id=issuer_id)
 
     async def create_in(
         self,
@@ -71,9 +73,10 @@ class Access:
         live: bool,
         replaces: ApiKey | None = None,
         by: str | None = None,
+        issuer_id: PointsIssuerId | None = None,
     ) -> tuple[ApiKey, Secret]:
         """The same as a piece of a larger commit; `replaces` is the key that this one succeeds."""
-        rules.check_key(name, scopes, merchant_id is not None)
+        rules.check_key(name, scopes, merchant_id is not None, issuer_id is not None)
         token = new_token(rules.token_prefix(live), self._random_bytes)
         key = ApiKey(
             id=ApiKeyId(self._new_id()),
@@ -85,6 +88,7 @@ class Access:
             created_at=self._clock.now(),
             revoked_at=None,
             first_id=replaces.holder_id if replaces is not None else None,
+            issuer_id=issuer_id,
         )
         await repository.insert(conn, key, self._hasher.token_hash(token))
         if replaces is None:
@@ -159,7 +163,9 @@ class Access:
             old = await self._lock(conn, key_id, None, within)
             old = replace(old, ends_at=rules.end_of_overlap(old, overlap, self._clock.now()))
             await repository.set_end(conn, old)
-            fresh = await self.create_in(conn, old.name, old.scopes, old.merchant_id, old.live, old, by)
+            fresh = await self.create_in(
+                conn, old.name, old.scopes, old.merchant_id, old.live, old, by, old.issuer_id
+            )
         self._forget(old)
         return fresh
 
@@ -189,6 +195,7 @@ class Access:
             "name": key.name,
             "last_four": key.last_four,
             "merchant": to_text("mer", key.merchant_id) if key.merchant_id is not None else None,
+            "points_issuer": to_text("pis", key.issuer_id) if key.issuer_id is not None else None,
             "scopes": sorted(key.scopes),
             "by": by,
             **more,

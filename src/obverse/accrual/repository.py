@@ -38,7 +38,8 @@ select {_RULE} from points_rules where id < coalesce($1, {NEWEST}) order by id d
 """
 
 # Every step of a payment, with the points that it has moved already: what a refund takes back depends on all
-# before it. Only cards that have a member by now earn, and loads never do: they are other kinds of actions.
+# before it. Only cards of a programme earn, once they have a member (PP-12); loads never do: they are other
+# kinds of actions.
 _STEPS: Final = """
 select a.id, a.partition_id, a.authorization_id, a.kind, c.member_id, c.programme_id, a.merchant_id, a.parts,
     array(select l.kind from legs as l where l.authorization_id = a.authorization_id
@@ -48,7 +49,7 @@ from {asked}
 join actions as a on (a.authorization_id, a.partition_id) = (p.id, p.partition_id)
 join cards as c on (c.id, c.partition_id) = (p.card_id, p.partition_id)
 left join points_movements as m on (m.action_id, m.partition_id) = (a.id, a.partition_id)
-where a.kind in ('capture', 'refund', 'reversal', 'dispute_lost') and c.kind <> 'one_time'
+where a.kind in ('capture', 'refund', 'reversal', 'dispute_lost') and c.programme_id is not null
     and c.member_id is not null
 order by a.id
 """

@@ -10,6 +10,8 @@ from obverse.wallet.model import SourceKind
 
 _WHOLE = 10_000
 """Basis points of one."""
+_POINTS = frozenset({SourceKind.POINTS.value, SourceKind.ISSUER_POINTS.value})
+"""What earns nothing: the programme's own points, and those of issuers."""
 
 
 def check_terms(terms: RuleTerms) -> None:
@@ -23,10 +25,8 @@ def check_terms(terms: RuleTerms) -> None:
 
 
 def paid_minor(step: Step) -> int:
-    """What of a step counts: of 4,000 paid in points and 6,000 in money, 6,000."""
-    return sum(
-        part for part, kind in zip(step.parts, step.kinds, strict=True) if kind != SourceKind.POINTS.value
-    )
+    """What of a step counts: of 4,000 paid in points, whosever, and 6,000 in money, 6,000."""
+    return sum(part for part, kind in zip(step.parts, step.kinds, strict=True) if kind not in _POINTS)
 
 
 def rule_for(step: Step, rules: Iterable[PointsRule]) -> PointsRule | None:

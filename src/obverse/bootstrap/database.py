@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from obverse.cards import CardsRekey, fulfilments_rekey
+from obverse.cards import CardsRekey, RegisteredCardsRekey, fulfilments_rekey
 from obverse.draws import draws_rekey
 from obverse.kit.database import Database
 from obverse.kit.database.checks import check_constants, check_server
@@ -18,6 +18,7 @@ from obverse.members import rekeys as member_rekeys
 from obverse.merchants import payout_accounts_rekey
 from obverse.notifications import WebhookSecretsRekey
 from obverse.orders import PiecesRekey, buyers_rekey
+from obverse.points import issuer_secrets_rekey, points_accounts_rekey
 from obverse.sales import sales_rekey
 from obverse.treasury import rekeys as treasury_rekeys
 from obverse.vault import KeyRing, Rekey, Vault
@@ -75,6 +76,7 @@ def rekeys(vault: Vault) -> Sequence[Rekey]:
     return (
         VaultCardsRekey(vault),
         CardsRekey(vault),
+        RegisteredCardsRekey(vault),
         fulfilments_rekey(vault),
         batch_seeds_rekey(vault),
         *member_rekeys(vault),
@@ -87,4 +89,6 @@ def rekeys(vault: Vault) -> Sequence[Rekey]:
         PiecesRekey(vault),
         sales_rekey(vault),
         bank_accounts_rekey(vault),
+        issuer_secrets_rekey(vault),
+        points_accounts_rekey(vault),
     )

@@ -18,6 +18,7 @@ from obverse.disputes import Disputes
 from obverse.disputes import Terms as DisputeTerms
 from obverse.doors.rest.declines import FOR_MERCHANTS
 from obverse.draws import Draws
+from obverse.invoicing import Invoicing
 from obverse.kit.calendar import Calendar
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
@@ -54,6 +55,7 @@ _SETTLE_EVERY: Final = timedelta(seconds=1)
 _BILL_EVERY: Final = timedelta(seconds=1)
 _TAKE_BILL_PAYMENTS_EVERY: Final = timedelta(seconds=1)
 _FOLLOW_BILLS_EVERY: Final = timedelta(minutes=1)
+_INVOICE_ISSUERS_EVERY: Final = timedelta(seconds=5)
 _SWEEP_WEBHOOKS_EVERY: Final = timedelta(minutes=10)
 
 
@@ -90,6 +92,7 @@ class MoneyRooms:
     disputes: Disputes
     draws: Draws
     billing: "BillingRoom"
+    invoicing: Invoicing
     reconciliation: Reconciliation
 
 
@@ -105,6 +108,7 @@ def join_money_rooms(base: Foundation) -> MoneyRooms:
         disputes=_disputes(base),
         draws=_draws(base, treasury.service),
         billing=_billing(base, treasury.service),
+        invoicing=_invoicing(base, treasury.service),
         reconciliation=_reconciliation(base),
     )
 
@@ -117,6 +121,7 @@ def money_chores(rooms: MoneyRooms) -> Sequence[Chore]:
         *_presentment_chores(rooms.presentments),
         *_claim_chores(rooms.claims),
         *_billing_chores(rooms.billing),
+        Chore("invoice points issuers", _INVOICE_ISSUERS_EVERY, rooms.invoicing.run),
         *_webhook_chores(rooms.webhooks),
         Chore("finish disputes", _FINISH_DISPUTES_EVERY, rooms.disputes.finish),
         Chore("end times to answer", _END_ANSWER_TIMES_EVERY, rooms.disputes.mark_unanswered),
@@ -290,6 +295,21 @@ def _billing_chores(room: BillingRoom) -> Sequence[Chore]:
         Chore("take bill payments", _TAKE_BILL_PAYMENTS_EVERY, room.service.take_payments),
         Chore("follow bills", _FOLLOW_BILLS_EVERY, room.service.follow_up),
     ]
+
+
+# invoicing -------------------------------------------------------------------------------------------------
+
+
+def _invoicing(base: Foundation, treasury: Treasury) -> Invoicing:
+    return Invoicing(
+        base.database,
+        treasury,
+        base.calendar,
+        base.settings.points_invoice_due_days,
+        clock=base.clock,
+        new_id=base.new_id,
+        random_bytes=os.urandom,
+    )
 
 
 # webhooks --------------------------------------------------------------------------------------------------

@@ -9,15 +9,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final, Self
 
 import structlog
 
 from obverse.authorization.saving import REVERSE_LEG
+from obverse.bootstrap.codes import code_chore
 from obverse.bootstrap.database import open_database, open_vault
 from obverse.bootstrap.holders import Holders
 from obverse.bootstrap.letters import letter_chores
 from obverse.bootstrap.money import money_chores
+from obverse.bootstrap.points import points_chores, relay_of
+from obverse.bootstrap.points_desk import PointsDesk
 from obverse.bootstrap.rooms import Rooms, join_rooms
 from obverse.bootstrap.stored_value import stored_value_chores
 from obverse.bootstrap.telling import telling_chores
@@ -108,8 +112,11 @@ class Platform:
         await selling.sales.start(rooms.partitions, CurrencyCode(settings.currency))
         if selling.collector is not None:
             stack.push_async_callback(selling.collector.close)
+        stack.push_async_callback(rooms.points_client.close)
         await rooms.engine.start()
         stack.push_async_callback(rooms.engine.stop)
+        await rooms.points.courier.start()
+        stack.push_async_callback(rooms.points.courier.stop)
         stack.push_async_callback(rooms.money.claims.service.stop)
         stack.push_async_callback(rooms.money.treasury.bank.close)
         stack.push_async_callback(rooms.money.presentments.card_company.close)
@@ -134,8 +141,9 @@ class Platform:
         self.rest = RestDoor(create_app(self._services(follower)))
         await self.rest.start(settings.rest_host, settings.rest_port, reuse_port=self._reuse_port)
         stack.push_async_callback(self.rest.stop)
-        # A payment that waits for card companies is never answered before they have had their time.
-        patience_s = settings.off_us_timeout_ms / 1000 + 3
+        # A payment that waits for others is never answered before they have had their time: points issuers
+        # are asked for balances and then for units, and card companies after them.
+        patience_s = (settings.off_us_timeout_ms + 2 * settings.points_timeout_ms) / 1000 + 3
         limits = Limits(request_timeout_s=max(Limits().request_timeout_s, patience_s))
         self.acquirer = AcquirerDoor(
             rooms.engine,
@@ -143,7 +151,8 @@ class Platform:
             rooms.merchants,
             now=self.clock.now,
             limits=limits,
-            pin_keys=PinKeys.checked(settings.pin_key, settings.pin_key_aes),
+            pin_keys=PinKeys.checked(settings.pin_key, settings.pin_key_aes, settings.bin),
+            points=PointsDesk(rooms.cards, rooms.points.quotes),
         )
         await self.acquirer.start(settings.acquirer_host, settings.acquirer_port, reuse_port=self._reuse_port)
         stack.push_async_callback(self.acquirer.stop)
@@ -162,15 +171,7 @@ class Platform:
         )
 
     def _services(self, follower: ClockFollower) -> Services:
-        rooms, database = self.rooms, self.database
-
-        async def read_events(page: PageRequest) -> Page[Event]:
-            async with database.connection() as conn:
-                return await events.read_page(conn, page)
-
-        async def read_audit(page: PageRequest, subject: str | None) -> Page[AuditEntry]:
-            async with database.connection() as conn:
-                return await audit.read_page(conn, page, subject)
+        rooms, database, holders = self.rooms, self.database, self._holders()
 
         return Services(
             engine=rooms.engine,
@@ -187,6 +188,8 @@ class Platform:
             stand_ins=rooms.stored_value.cards.stand_ins,
             fulfilments=rooms.stored_value.cards.fulfilments,
             card_batches=rooms.stored_value.cards.batches,
+            registered_cards=rooms.stored_value.cards.registered,
+            card_funding=rooms.stored_value.cards.funding,
             sales=rooms.stored_value.selling.sales,
             orders=rooms.stored_value.orders.service,
             bank_accounts=rooms.stored_value.selling.bank_accounts,
@@ -196,6 +199,7 @@ class Platform:
             cards_in_hand=rooms.stored_value.selling.in_hand,
             billing=rooms.money.billing.service,
             issuing=rooms.money.billing.issuing,
+            invoicing=rooms.money.invoicing,
             applications=rooms.applications,
             presentments=rooms.money.presentments.service,
             reconciliation=rooms.money.reconciliation,
@@ -207,8 +211,8 @@ class Platform:
             tariffs=rooms.stored_value.metering.tariffs,
             access=rooms.access,
             ledger=rooms.ledger,
-            events=read_events,
-            audit=read_audit,
+            events=partial(_read_events, database),
+            audit=partial(_read_audit, database),
             webhooks=rooms.money.webhooks.service,
             history=rooms.telling.history,
             consents=rooms.telling.consents,
@@ -216,12 +220,26 @@ class Platform:
             daily_statements=rooms.telling.statements,
             letters=rooms.letters.service,
             checkouts=rooms.stored_value.checkouts,
+            devices=rooms.codes.devices,
+            code_batches=rooms.codes.batches,
             points=rooms.stored_value.points,
-            match_holder=self._holders().match,
+            relay=relay_of(rooms.points),
+            match_holder=holders.match,
+            holder_of_code=holders.of_code,
             clock_control=follower,
             health=_Health(database, rooms.card_company),
             live=self.settings.live,
         )
+
+
+async def _read_events(database: Database, page: PageRequest) -> Page[Event]:
+    async with database.connection() as conn:
+        return await events.read_page(conn, page)
+
+
+async def _read_audit(database: Database, page: PageRequest, subject: str | None) -> Page[AuditEntry]:
+    async with database.connection() as conn:
+        return await audit.read_page(conn, page, subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +264,8 @@ def _chores(
         *stored_value_chores(rooms.stored_value),
         *letter_chores(rooms.letters),
         *telling_chores(rooms.telling),
+        *points_chores(rooms.points),
+        code_chore(database, clock),
         Chore("recover payments", _RECOVER_EVERY, rooms.engine.recover),
         Chore("expire payments", _EXPIRE_EVERY, rooms.engine.expire),
         Chore("roll up accounts", _ROLL_UP_EVERY, lambda: roll_up(database, rooms.partitions)),

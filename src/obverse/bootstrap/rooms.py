@@ -1,19 +1,25 @@
 """All rooms over one database, joined; nothing of it runs yet."""
 
+import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from obverse.access import MERCHANT_SCOPES, Access
 from obverse.authorization import Authorization, AuthorizationRequest, Engine, EngineSettings, Makers
 from obverse.authorization.jobs import Reversals
+from obverse.bootstrap.codes import CodeRooms, join_code_rooms
 from obverse.bootstrap.letters import LettersRoom, join_letters
 from obverse.bootstrap.money import Foundation, MoneyRooms, join_money_rooms
+from obverse.bootstrap.points import PointsRooms, join_points_rooms
+from obverse.bootstrap.points import points_client as points_client_of
 from obverse.bootstrap.stored_value import StoredValueRooms, join_stored_value_rooms
 from obverse.bootstrap.telling import TellingRooms, join_telling_rooms
-from obverse.cards import Cards, StoredValueCards
+from obverse.cards import Cards, StoredValueCards, pin_hash_of
+from obverse.codes import CodePolicy
 from obverse.doors.rest.declines import FOR_MERCHANTS
 from obverse.kit import telemetry
 from obverse.kit.clock import Clock
@@ -39,6 +45,7 @@ from obverse.members import Members, Passwords, RelyingParty
 from obverse.merchants import Applications, Merchants
 from obverse.networks.card_company import CardCompanyClient, ClientSettings
 from obverse.networks.credit_bureau import CreditBureauClient
+from obverse.networks.points_issuer import PointsIssuerClient
 from obverse.vault import OpenedCard, Vault
 from obverse.wallet import Balances, Terms, Wallet
 
@@ -78,6 +85,9 @@ class Rooms:
     bureau: CreditBureauClient
     money: MoneyRooms
     stored_value: StoredValueRooms
+    points: PointsRooms
+    points_client: PointsIssuerClient
+    codes: CodeRooms
     letters: LettersRoom
     telling: TellingRooms
     partitions: Sequence[PartitionId]
@@ -92,29 +102,21 @@ def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Cloc
     bureau = CreditBureauClient(settings.credit_bureau_url)
     access = Access(database, vault, clock, new_id, os.urandom)
     merchants = Merchants(database, _OpenPayable(partitions, currency), vault, clock=clock, new_id=new_id)
+    points_client, points_news = points_client_of(settings, database, vault, new_id), asyncio.Event()
     letters = join_letters(settings, database, vault, clock=clock, new_id=new_id)
     members = _members(settings, database, vault, clock, new_id, letters.service)
     balances = Balances(database, partitions, clock=clock, new_id=new_id)
     cards = _cards(settings, database, vault, clock, new_id, merchants, balances)
-    wallet = Wallet(
-        database,
-        members,
-        cards,
-        vault,
-        bureau,
-        card_company,
-        clock=clock,
-        new_id=new_id,
-        own_bin=settings.bin,
-        terms=Terms(currency, settings.credit_limit_minor),
-    )
+    wallet = _wallet(settings, database, vault, clock, new_id, members, cards, bureau, card_company)
     base = Foundation(
         settings=settings,
         database=database,
         vault=vault,
         clock=clock,
         new_id=new_id,
-        engine=_engine(settings, database, vault, clock, card_company, new_id),
+        engine=_engine(
+            settings, database, vault, clock, card_company, new_id, points_client, points_news.set
+        ),
         merchants=merchants,
         partitions=partitions,
         calendar=settings.calendar(),
@@ -140,6 +142,9 @@ def join_rooms(settings: Settings, database: Database, vault: Vault, clock: Cloc
         bureau=bureau,
         money=money,
         stored_value=join_stored_value_rooms(base, money),
+        points=join_points_rooms(base, points_client, points_news),
+        points_client=points_client,
+        codes=join_code_rooms(base),
         letters=letters,
         telling=join_telling_rooms(base, members),
         partitions=partitions,
@@ -166,6 +171,32 @@ def _cards(
         bin_=settings.bin,
         partitions=settings.partitions,
         lifetime=timedelta(hours=settings.card_validity_hours),
+    )
+
+
+def _wallet(
+    settings: Settings,
+    database: Database,
+    vault: Vault,
+    clock: Clock,
+    new_id: NewId,
+    members: Members,
+    cards: Cards,
+    bureau: CreditBureauClient,
+    card_company: CardCompanyClient,
+) -> Wallet:
+    return Wallet(
+        database,
+        members,
+        cards,
+        vault,
+        bureau,
+        card_company,
+        clock=clock,
+        new_id=new_id,
+        own_bin=settings.bin,
+        terms=Terms(CurrencyCode(settings.currency), settings.credit_limit_minor),
+        month_end=settings.calendar().month_end,
     )
 
 
@@ -227,15 +258,21 @@ def _engine(
     clock: Clock,
     card_company: CardCompanyClient,
     new_id: NewId,
+    points: PointsIssuerClient,
+    wake_courier: Callable[[], None],
 ) -> Engine:
-    # The card companies' time, and some for the commits around it, before another process may step in.
-    deadline = timedelta(milliseconds=settings.off_us_timeout_ms + 2_000)
+    # The time of points issuers and card companies, one after the other, and some for the commits around it,
+    # before another process may step in.
+    asking_ms = settings.points_timeout_ms + settings.off_us_timeout_ms
+    deadline = timedelta(milliseconds=asking_ms + 2_000)
     makers = Makers(
         new_id,
         DrawnInAdvance(os.urandom),
         card_company.new_reference,
         deadline,
         settings.calendar().months_on,
+        partial(pin_hash_of, vault),
+        CodePolicy(proof_from_minor=settings.code_proof_from_minor),
     )
     return MeasuredEngine(
         database,
@@ -247,6 +284,8 @@ def _engine(
             bin=settings.bin, partitions=settings.partitions, hold=timedelta(days=settings.hold_days)
         ),
         observe_batch=telemetry.BATCH_SIZE.observe,
+        points=points,
+        wake_courier=wake_courier,
     )
 
 

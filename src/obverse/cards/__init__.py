@@ -11,6 +11,7 @@ from obverse.cards.errors import (
     CardIsInactive,
     CardNotFound,
     CardNotGiveable,
+    CardNotShown,
     ClaimLinkExists,
     ClaimLinkInvalid,
     FulfilmentExists,
@@ -30,9 +31,10 @@ from obverse.cards.fulfilment_model import (
     PlasticWish,
 )
 from obverse.cards.fulfilments import Fulfilments, fulfilments_rekey
-from obverse.cards.jobs import CardsRekey
+from obverse.cards.jobs import CardsRekey, RegisteredCardsRekey
 from obverse.cards.model import (
     STORED_VALUE,
+    WITH_PIN,
     Card,
     CardFace,
     CardKind,
@@ -43,6 +45,7 @@ from obverse.cards.model import (
     HeldBy,
     Issued,
     Order,
+    Registration,
     RequestKey,
     Service,
     Sight,
@@ -50,14 +53,15 @@ from obverse.cards.model import (
     StoredValueOrder,
     Viewer,
 )
-from obverse.cards.pins import NewPin, Pins, PinStatus
+from obverse.cards.pins import NewPin, Pins, PinStatus, pin_hash_of
 from obverse.cards.ports import HandBalance
-from obverse.cards.rules import controls_of, face_expiry, sight
+from obverse.cards.rules import controls_of, face_expiry, face_expiry_of, sight
 from obverse.cards.service import Cards
 from obverse.cards.stored_value import StoredValueCards
 
 __all__ = [
     "STORED_VALUE",
+    "WITH_PIN",
     "Address",
     "Card",
     "CardFace",
@@ -67,6 +71,7 @@ __all__ = [
     "CardKind",
     "CardNotFound",
     "CardNotGiveable",
+    "CardNotShown",
     "CardState",
     "CardUse",
     "Cards",
@@ -94,6 +99,8 @@ __all__ = [
     "Pins",
     "Place",
     "PlasticWish",
+    "RegisteredCardsRekey",
+    "Registration",
     "RequestKey",
     "Service",
     "Sight",
@@ -104,6 +111,8 @@ __all__ = [
     "WrongPin",
     "controls_of",
     "face_expiry",
+    "face_expiry_of",
     "fulfilments_rekey",
+    "pin_hash_of",
     "sight",
 ]

@@ -43,6 +43,16 @@ class CardHandedOver(ObverseError):
         super().__init__("This card was handed over and is no longer yours.")
 
 
+class CardNotShown(ObverseError):
+    """A registered card is its company's: its number is in its holder's hand, and we never show it."""
+
+    code = "card_not_shown"
+
+    def __init__(self, card_id: CardId) -> None:
+        self.card_id = card_id
+        super().__init__("The number of a registered card is never shown.")
+
+
 class CardNotGiveable(ObverseError):
     """A card that was used, is not active or has expired cannot be handed over."""
 

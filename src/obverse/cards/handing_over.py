@@ -15,7 +15,7 @@ from obverse.cards.errors import (
     HolderUnknown,
 )
 from obverse.cards.model import STORED_VALUE, Card, CardState, ClaimLink, HeldBy
-from obverse.cards.pins import NewPin
+from obverse.cards.pins import NewPin, pin_hash_of
 from obverse.cards.ports import HandBalance
 from obverse.cards.repository import fulfilments
 from obverse.cards.room import CardRoom
@@ -172,18 +172,18 @@ class HandingOver(CardRoom):
         )
         hint = None
         if is_stored:
-            # What its giver has written on it would tell of them.
+            # What its giver has written on it would tell of them, and what pays besides is the giver's own.
             card = replace(
                 card,
                 member_id=member_id,
+                funding=(rules.own_source(card),),
                 state=CardState.ACTIVE,
                 name="",
                 tell_of_use=False,
                 metadata={},
             )
             if pin is not None:
-                number = self._vault.card_number(card.bin, card.serial)
-                card = replace(card, pin_hash=self._vault.pin_hash(number, pin.pin))
+                card = replace(card, pin_hash=pin_hash_of(self._vault, card, pin.pin))
                 hint = pin_rules.check_hint(pin.hint, pin.pin)
         token_hash = self._vault.token_hash(holder_token) if holder_token is not None else None
         await repository.hand_on(conn, card, self._vault.active_index, token_hash, hint)

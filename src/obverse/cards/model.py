@@ -36,6 +36,10 @@ CHUNK: Final = 500
 
 STORED_VALUE: Final = frozenset({CardKind.PREPAID, CardKind.GIFT})
 
+WITH_PIN: Final = STORED_VALUE | {CardKind.REGISTERED}
+"""Kinds that stay in one hand for long enough to have a PIN. A registered card's is ours, not its bank's: it
+proves the holder of a payment code."""
+
 
 class Service(StrEnum):
     """What a card may be spent on (PP-5); told by the merchant's category."""
@@ -124,6 +128,8 @@ class Card(msgspec.Struct, frozen=True):
     """Whether somebody has a holder token for it: who claimed it, or its buyer who uses it."""
     vault_card_id: VaultCardId | None = None
     """The real card that a registered one is; `number_hash` and `last_four` are that one's."""
+    own_source: SourceId | None = None
+    """What stays in `funding` in any order: a balance of its own, or the real card of a registered one."""
 
 
 class CardUse(msgspec.Struct, frozen=True):
@@ -158,6 +164,21 @@ class Order(msgspec.Struct, frozen=True):
     funding: tuple[SourceId, ...]
     expires_at: datetime | None = None
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """A real card to be registered; the wallet has checked that it is the member's own (PR-1)."""
+
+    partition_id: PartitionId
+    member_id: MemberId
+    currency: CurrencyCode
+    vault_card_id: VaultCardId
+    number: Secret
+    source_id: SourceId
+    """Where it is linked, which is what pays when no points do."""
+    expires_at: datetime
+    """The first moment at which the real card is over."""
+    name: str = ""
 
 
 class StoredValueOrder(msgspec.Struct, frozen=True):

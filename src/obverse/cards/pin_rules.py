@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Final
 
 from obverse.cards.errors import PinLocked
-from obverse.cards.model import STORED_VALUE, Card, CardState
+from obverse.cards.model import WITH_PIN, Card, CardState
 from obverse.cards.rules import PIN_TRIES_MAX
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.secret import Secret
@@ -55,8 +55,8 @@ def check_hint(hint: str | None, pin: Secret) -> str | None:
 
 
 def check_has_pin(card: Card) -> None:
-    """Refuse PINs for cards that have no balance of their own. Raises `InvalidRequest`."""
-    if card.kind not in STORED_VALUE:
+    """Refuse PINs for one-time numbers. Raises `InvalidRequest`."""
+    if card.kind not in WITH_PIN:
         raise InvalidRequest("A card of this kind has no PIN.", "pin")
 
 

@@ -12,12 +12,13 @@ from msgspec.structs import replace
 
 from obverse.cards import pin_rules, repository
 from obverse.cards.errors import WrongPin
-from obverse.cards.model import Card, Viewer
+from obverse.cards.model import Card, CardKind, Viewer
 from obverse.cards.room import CardRoom
 from obverse.cards.rules import PIN_TRIES_MAX, check_holder
 from obverse.kit.database import Connection
 from obverse.kit.ids import CardId, MemberId
 from obverse.kit.secret import Secret
+from obverse.vault.service import Vault
 
 FRESH: Final = timedelta(minutes=10)
 """How long a sign-in stands for a PIN that is forgotten."""
@@ -39,8 +40,19 @@ class PinStatus(msgspec.Struct, frozen=True):
     hint: str | None
 
 
+def pin_hash_of(vault: Vault, card: Card, pin: Secret) -> bytes:
+    """What is kept of a card's PIN: bound to its number, so that it ends with it.
+
+    A registered card keeps its number, which is not opened for this: its PIN is bound to the row. Closed and
+    registered again it is another one.
+    """
+    if card.kind is CardKind.REGISTERED:
+        return vault.pin_hash(Secret(str(card.id)), pin)
+    return vault.pin_hash(vault.card_number(card.bin, card.serial), pin)
+
+
 class Pins(CardRoom):
-    """The PINs of cards with balances of their own."""
+    """The PINs of cards that stay in one hand: those with balances of their own, and registered ones."""
 
     async def set(
         self,
@@ -98,15 +110,13 @@ class Pins(CardRoom):
         pin_rules.check_tries(card)
         if old is None or card.pin_hash is None:
             return False
-        number = self._vault.card_number(card.bin, card.serial)
-        return compare_digest(self._vault.pin_hash(number, old), card.pin_hash)
+        return compare_digest(pin_hash_of(self._vault, card, old), card.pin_hash)
 
     async def _store(self, conn: Connection, card: Card, pin: Secret, hint: str | None) -> Card:
         now: datetime = self._clock.now()
-        number = self._vault.card_number(card.bin, card.serial)
         changed = replace(
             card,
-            pin_hash=self._vault.pin_hash(number, pin),
+            pin_hash=pin_hash_of(self._vault, card, pin),
             pin_failures=0,
             state=pin_rules.state_after_set_up(card),
         )

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from obverse.cards.errors import (
@@ -11,6 +11,7 @@ from obverse.cards.errors import (
     CardIsInactive,
     CardNotFound,
     CardNotGiveable,
+    CardNotShown,
     ClaimLinkInvalid,
 )
 from obverse.cards.model import (
@@ -27,7 +28,7 @@ from obverse.cards.model import (
     Viewer,
 )
 from obverse.kit.errors import InvalidRequest
-from obverse.kit.ids import PartitionId
+from obverse.kit.ids import PartitionId, SourceId
 from obverse.kit.metadata import check_metadata
 from obverse.kit.money import AMOUNT_MINOR_MAX
 from obverse.programmes.model import Programme
@@ -88,6 +89,18 @@ def face_expiry(created_at: datetime) -> str:
     '2911'
     """
     return f"{(created_at.year + VALIDITY_MONTHS // 12) % 100:02d}{created_at.month:02d}"
+
+
+def face_expiry_of(card: Card) -> str:
+    """The expiry on the face of any card, YYMM; a registered one's is the real card's (PR-12).
+
+    That one ends with its month in the programme's time zone. No zone is a day away from UTC, so the day
+    before lies in that month in all of them.
+    """
+    if card.kind is not CardKind.REGISTERED:
+        return face_expiry(card.created_at)
+    last = card.expires_at - timedelta(days=1)
+    return f"{last.year % 100:02d}{last.month:02d}"
 
 
 def end_of_face(created_at: datetime) -> datetime:
@@ -183,8 +196,13 @@ def sight(card: InHand, viewer: Viewer) -> Sight:
 
 
 def check_reveal(card: Card, viewer: Viewer) -> None:
-    """Refuse to show the number to anybody but its holder. Raises `CardHandedOver`, `CardNotFound`."""
+    """Refuse to show the number to anybody but its holder, or one that is not ours.
+
+    Raises `CardHandedOver`, `CardNotFound`, `CardNotShown`.
+    """
     check_holder(card, viewer)
+    if card.kind is CardKind.REGISTERED:
+        raise CardNotShown(card.id)
     if not sight(card, viewer).number:
         raise CardNotFound
 
@@ -218,10 +236,12 @@ def is_giveable(card: Card, now: datetime) -> bool:
     """Whether the card is as good as cash: active, not expired, and nothing of it used.
 
     A card that was bought for somebody is inactive until they have it (PP-3); an agent's has to be sold.
+    A registered card names its member at every shop and is nobody else's.
     """
     bought = card.state is CardState.INACTIVE and card.batch_id is None
     return (
-        not _is_taken(card)
+        card.kind is not CardKind.REGISTERED
+        and not _is_taken(card)
         and (card.state is CardState.ACTIVE or bought)
         and now < card.expires_at
         and card.uses_left == card.controls.uses
@@ -234,6 +254,12 @@ def check_hand_over(card: Card, now: datetime) -> None:
     check_not_taken(card)
     if not is_giveable(card, now):
         raise CardNotGiveable(card.id)
+
+
+def own_source(card: Card) -> SourceId:
+    """The source that is the card's own; for cards with stored value and registered ones."""
+    assert card.own_source is not None, "only a one-time number has no source of its own"
+    return card.own_source
 
 
 def is_live(link: ClaimLink, now: datetime) -> bool:

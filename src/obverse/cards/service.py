@@ -15,10 +15,13 @@ from obverse.cards.model import (
     CardFace,
     CardKind,
     CardState,
+    Controls,
     HeldBy,
     Issued,
     Order,
+    Registration,
     RequestKey,
+    SpentOn,
     Viewer,
     row_keys,
 )
@@ -26,7 +29,7 @@ from obverse.cards.ports import HandBalance
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
 from obverse.kit.errors import InvalidRequest, KeyReused
-from obverse.kit.ids import CardId, MemberId, NewId, PartitionId
+from obverse.kit.ids import CardId, MemberId, NewId, PartitionId, VaultCardId
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
 from obverse.merchants.errors import MerchantNotFound
@@ -193,7 +196,7 @@ class Cards(HandingOver):
     def reveal(self, card: Card, viewer: Viewer = Viewer.MEMBER) -> CardFace:
         """Number, expiry and CVV, made anew, for whoever holds the card and for nobody else.
 
-        `card` comes fresh from `get` or `of_holder`. Raises `CardHandedOver`, `CardNotFound`.
+        `card` comes fresh from `get` or `of_holder`. Raises `CardHandedOver`, `CardNotFound`, `CardNotShown`.
         """
         rules.check_reveal(card, viewer)
         number = self._vault.card_number(card.bin, card.serial)
@@ -242,7 +245,10 @@ class Cards(HandingOver):
     async def close(
         self, card_id: CardId, viewer: Viewer = Viewer.MEMBER, *, owner: MemberId | None = None
     ) -> Card:
-        """Decline everything for ever. Raises `CardNotFound`, `CardHandedOver`."""
+        """Decline everything for ever; a real card may be registered again, by whoever proves it.
+
+        Raises `CardNotFound`, `CardHandedOver`.
+        """
         return await self._set_state(card_id, CardState.CLOSED, viewer, owner, "card.closed")
 
     async def _set_state(
@@ -256,3 +262,56 @@ class Cards(HandingOver):
             await repository.set_state(conn, card.partition_id, [card_id], wanted)
             await self._announce(conn, event, [card], self._clock.now())
         return card
+
+    # registered cards --------------------------------------------------------------------------------------
+
+    async def register(
+        self, conn: Connection, registration: Registration, request: RequestKey | None = None
+    ) -> Card:
+        """Store a member's real card as one to be shown itself, in the wallet's commit (PR-1).
+
+        Nothing restricts it but its own company. Raises `asyncpg.UniqueViolationError` where it is
+        registered already or the request has made another card: then the caller's transaction has to end.
+        """
+        await self._vault.pin_keys(conn)
+        await repository.forget_number(conn, registration.vault_card_id)
+        (serial,) = await self._next_serials(conn, registration.partition_id, 1)
+        number, now = registration.number, self._clock.now()
+        card = Card(
+            partition_id=registration.partition_id,
+            id=CardId(self._new_id()),
+            kind=CardKind.REGISTERED,
+            state=CardState.ACTIVE,
+            bin=number.reveal()[:6],
+            serial=serial,
+            last_four=number.reveal()[-4:],
+            number_hash=self._vault.number_hashes(number)[0].digest,
+            member_id=registration.member_id,
+            held_by=HeldBy.MEMBER,
+            currency=registration.currency,
+            controls=Controls(spent_on=SpentOn.NEVER),
+            uses_left=1,
+            spent_minor=0,
+            expires_at=registration.expires_at,
+            funding=(registration.source_id,),
+            created_at=now,
+            name=registration.name,
+            vault_card_id=registration.vault_card_id,
+            own_source=registration.source_id,
+        )
+        key = row_keys(request, 1)[0] if request else None
+        fingerprint = request.fingerprint if request else None
+        await repository.insert_lasting(conn, [card], self._vault.active_index, [key], fingerprint)
+        await self._announce(conn, "card.registered", [card], now)
+        return card
+
+    async def registered(self, conn: Connection, vault_card_id: VaultCardId) -> Card | None:
+        """The card as which this real one is registered at present."""
+        return await repository.find_registered(conn, vault_card_id)
+
+    async def unregister(self, conn: Connection, vault_card_id: VaultCardId) -> None:
+        """Close the card as which a real one is registered, if it is, in the commit that unlinks it."""
+        card = await repository.lock_registered(conn, vault_card_id)
+        if card is not None:
+            await repository.set_state(conn, card.partition_id, [card.id], CardState.CLOSED)
+            await self._announce(conn, "card.closed", [card], self._clock.now())

@@ -49,7 +49,7 @@ class StoredValueCards:
                 self._card(order, serials[at], balances[at], _pin(pins, at, serials[at]))
                 for at in range(part, min(part + CHUNK, len(balances)))
             ]
-            await repository.insert_stored_value(
+            await repository.insert_lasting(
                 conn, cards, self._vault.active_index, keys[part : part + CHUNK], fingerprint
             )
             made += cards
@@ -74,6 +74,7 @@ class StoredValueCards:
             spent_minor=0,
             expires_at=order.expires_at,
             funding=(balance,),
+            own_source=balance,
             created_at=self._clock.now(),
             metadata=order.metadata,
             programme_id=order.programme_id,

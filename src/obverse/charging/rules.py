@@ -7,6 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from obverse.cards import STORED_VALUE, Card, CardState
+from obverse.cards.rules import own_source
 from obverse.charging.errors import (
     BalanceCeiling,
     BalanceNotRefundable,
@@ -46,7 +47,7 @@ def balance_of(card: Card) -> SourceId:
     """The balance behind a card. Raises `CardNotChargeable` for one that has none."""
     if card.kind not in STORED_VALUE:
         raise CardNotChargeable("it has no balance of its own")
-    return card.funding[0]
+    return own_source(card)
 
 
 def held_minor(lots: Iterable[LotBalance]) -> int:

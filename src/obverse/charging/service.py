@@ -267,7 +267,8 @@ class Charging(Following):
     async def _check_ceiling(
         self, conn: Connection, card: Card, programme: Programme, amount_minor: int
     ) -> None:
-        lots = (await self._balances.of(conn, [card.funding[0]]))[card.funding[0]]
+        balance = rules.balance_of(card)
+        lots = (await self._balances.of(conn, [balance]))[balance]
         open_minor = await repository.open_minor(conn, card.id)
         held_minor = rules.held_minor(lots)
         rules.check_ceiling(amount_minor, programme, held_minor=held_minor, open_minor=open_minor)

@@ -40,7 +40,7 @@ class CodePolicy(msgspec.Struct, frozen=True):
 
     budget: GuessBudget = GuessBudget()
     proof_from_minor: int = 50_000
-    """From this amount on a PIN or a passkey has to come with a code, where its merchant says nothing else."""
+    """From this amount on a code needs a PIN or a passkey, where its merchant has agreed on nothing else."""
 
 
 class Guesses(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from obverse.cards.model import Card, HeldBy
 from obverse.codes.model import Code
 from obverse.kit.ids import PartitionId
 
@@ -35,3 +36,8 @@ def is_spent(code: Code) -> bool:
 def is_current(code: Code, now: datetime) -> bool:
     """Whether this moment lies in its window."""
     return code.valid_from <= now < code.expires_at
+
+
+def stands_for(code: Code, card: Card) -> bool:
+    """Whether it still pays with this card: once that has another holder, the former one's phone does not."""
+    return card.held_by is HeldBy.MEMBER and card.member_id == code.member_id

@@ -63,6 +63,8 @@ class Entry(msgspec.Struct, frozen=True):
     merchant_id: MerchantId | None
     merchant_name: str | None
     authorization_id: AuthorizationId | None
+    units: int | None = None
+    """Of issuer's points: how many were taken, below zero, or came back."""
 
 
 class Filter(msgspec.Struct, frozen=True):

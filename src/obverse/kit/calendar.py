@@ -58,7 +58,11 @@ class Calendar:
         What is bought on any day of a month then ends together.
         """
         local = now.astimezone(self.zone)
-        year, month = divmod(local.year * 12 + local.month - 1 + months + 1, 12)
+        return self.month_end(local.year, local.month + months)
+
+    def month_end(self, year: int, month: int) -> datetime:
+        """The first moment beyond a month of the programme's, in UTC; month 13 is the next year's first."""
+        year, month = divmod(year * 12 + month, 12)
         return datetime(year, month + 1, 1, tzinfo=self.zone).astimezone(UTC)
 
     def is_holiday(self, day: date) -> bool:

@@ -56,6 +56,8 @@ LetterId = NewType("LetterId", UUID)
 MeterSessionId = NewType("MeterSessionId", UUID)
 OrderId = NewType("OrderId", UUID)
 PasskeyId = NewType("PasskeyId", UUID)
+PointsInvoiceId = NewType("PointsInvoiceId", UUID)
+PointsInvoiceLineId = NewType("PointsInvoiceLineId", UUID)
 PointsIssuerId = NewType("PointsIssuerId", UUID)
 PointsMessageId = NewType("PointsMessageId", UUID)
 PointsRateId = NewType("PointsRateId", UUID)
@@ -193,8 +195,11 @@ _KINDS: Final = {
     "sgn": "sign-in",
     "trf": "tariff",
     "prog": "programme",
+    "pinv": "points invoice",
     "prule": "points rule",
     "pkey": "passkey",
+    "prt": "points rate",
+    "pis": "points issuer",
     "ord": "order",
     "mses": "metered session",
     "let": "letter",

@@ -119,7 +119,16 @@ class Settings(BaseSettings):
     code_proof_from_minor: int = Field(
         50_000,
         ge=0,
-        description="From this amount a payment code needs a PIN or a passkey, unless its merchant agreed else.",
+        description="From this amount a code needs a PIN or a passkey, unless its merchant agreed on another.",
+    )
+    code_interval_s: int = Field(
+        180, ge=5, le=604_800, description="How long a phone shows a payment code before the next one."
+    )
+    code_batch_max: int = Field(
+        50, ge=1, le=1_000, description="Codes that a phone may hold for a card, for times without a network."
+    )
+    code_notices_a_day: int = Field(
+        3, ge=0, le=100, description="How often a day a member is told that payment codes were made."
     )
     meter_validity_s: int = Field(
         300, ge=10, le=86_400, description="How long a metered session may be silent."
@@ -146,11 +155,20 @@ class Settings(BaseSettings):
     bill_due_days: int = Field(
         14, ge=0, le=90, description="How long after its issue a bill is due; on the next banking day."
     )
-    points_invoice_due_days: int = Field(
-        14, ge=0, le=90, description="How long after its issue a points invoice is due; on the next banking day."
-    )
     bill_grace_days: int = Field(
         7, ge=0, le=365, description="How long after that an unpaid bill stops its credit line."
+    )
+    points_invoice_due_days: int = Field(
+        14, ge=0, le=90, description="How long after its issue an invoice to a points issuer is due."
+    )
+    points_timeout_ms: int = Field(
+        2_000, ge=100, le=30_000, description="How long points issuers have for each answer."
+    )
+    points_quote_s: int = Field(
+        300, ge=10, le=86_400, description="How long the rates and balances hold that a till was shown."
+    )
+    points_lookups_per_minute: int = Field(
+        60, ge=1, le=100_000, description="How often a points issuer may look up accounts, each minute."
     )
     rp_id: str = Field(
         "localhost",

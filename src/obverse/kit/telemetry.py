@@ -75,6 +75,24 @@ LETTER_ATTEMPTS: Final = Counter(
     ("channel", "outcome"),
     registry=REGISTRY,
 )
+POINTS_ISSUER_REQUESTS: Final = Counter(
+    "obverse_points_issuer_requests",
+    "Requests to points issuers, of one item or many, by what came of them.",
+    ("operation", "outcome"),
+    registry=REGISTRY,
+)
+POINTS_ISSUER_SECONDS: Final = Histogram(
+    "obverse_points_issuer_seconds",
+    "How long those took that were answered.",
+    ("operation",),
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
+    registry=REGISTRY,
+)
+POINTS_MESSAGES_WAITING: Final = Gauge(
+    "obverse_points_messages_waiting",
+    "What points issuers have not acknowledged yet.",
+    registry=REGISTRY,
+)
 
 _HIDDEN: Final = "***"
 _SECRET_WORDS: Final = frozenset(

@@ -1,9 +1,10 @@
-"""Passkeys (WebAuthn): signing in without a password (PF-12).
+"""Passkeys (WebAuthn): signing in without a password (PF-12), and standing by a payment (PC-5).
 
 Only discoverable ones with the user verified: such a key is two factors by itself, and nobody has to name a
 member first, so that asking tells nothing of who exists.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from webauthn.helpers import (
     parse_client_data_json,
 )
 from webauthn.helpers.structs import (
+    AuthenticationCredential,
     AuthenticatorSelectionCriteria,
     PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
@@ -129,12 +131,7 @@ class Passkeys:
 
     def sign_in_options(self) -> Mapping[str, Any]:
         """What a browser's `navigator.credentials.get` takes; the same for everybody."""
-        options = webauthn.generate_authentication_options(
-            rp_id=self._party.id,
-            challenge=self._challenge(_SIGN_IN),
-            user_verification=UserVerificationRequirement.REQUIRED,
-        )
-        return options_to_json_dict(options)
+        return self._request_options(_SIGN_IN)
 
     async def sign_in(self, credential: Mapping[str, Any], origin: str) -> tuple[Session, Secret]:
         """Open a session for who holds this passkey; returns it with its token, which is not shown again.
@@ -154,19 +151,8 @@ class Passkeys:
                 if passkey is None:
                     raise PasskeyRefused
                 member_id = passkey.member_id
-                self._check_holder(passkey, assertion.response.user_handle)
-                with _refusing():
-                    verified = webauthn.verify_authentication_response(
-                        credential=assertion,
-                        expected_challenge=challenge,
-                        expected_rp_id=self._party.id,
-                        expected_origin=self._party.origin,
-                        credential_public_key=passkey.public_key,
-                        credential_current_sign_count=passkey.sign_count,
-                        require_user_verification=True,
-                    )
                 await self._use_up(conn, challenge, ends)
-                await factors.use_passkey(conn, passkey.id, verified.new_sign_count, means.clock.now())
+                await self._use(conn, passkey, assertion, challenge)
                 await self._sessions.note(conn, member_id, Method.PASSKEY, origin, Outcome.OK)
                 return await self._sessions.open(conn, member_id, Method.PASSKEY, origin)
         except PasskeyRefused:
@@ -177,9 +163,69 @@ class Passkeys:
         async with self._means.database.transaction() as conn:
             await self._sessions.note(conn, member_id, Method.PASSKEY, origin)
 
-    def _check_holder(self, passkey: Passkey, user_handle: bytes | None) -> None:
-        if user_handle is not None and user_handle != passkey.member_id.bytes:
+    # standing by a payment ---------------------------------------------------------------------------------
+
+    def approval_options(self, about: str) -> Mapping[str, Any]:
+        """The same for a member who shall stand by `about`, and by nothing else.
+
+        They name no passkey, so that they tell nothing of whose `about` is, nor whether it is anybody's.
+        """
+        return self._request_options(f"approve:{about}")
+
+    async def approve(
+        self, member_id: MemberId | None, about: str, request_key: str, credential: Mapping[str, Any]
+    ) -> None:
+        """Check that this member stands by `about`; None is nobody, whom no passkey answers for.
+
+        Once, but for repeats of the same request with the same answer. Raises `PasskeyRefused`, which uses
+        nothing up.
+        """
+        means = self._means
+        with _refusing():
+            challenge = _challenge_in(credential)
+            ends = self._end_of(challenge, f"approve:{about}")
+            assertion = parse_authentication_credential_json(dict(credential))
+            used_for = means.hash(f"approved:{request_key}:{json.dumps(credential, sort_keys=True)}")
+        used = self._used(challenge)
+        async with means.database.transaction() as conn:
+            now = means.clock.now()
+            if not await factors.use_challenge(conn, used, now + rules.APPROVAL_KEPT, used_for):
+                if await factors.was_used_for(conn, used, used_for):
+                    return
+                raise PasskeyRefused
+            passkey = await factors.lock_passkey(conn, assertion.raw_id)
+            if ends <= now or passkey is None or passkey.member_id != member_id:
+                raise PasskeyRefused
+            await self._use(conn, passkey, assertion, challenge)
+
+    # assertions --------------------------------------------------------------------------------------------
+
+    def _request_options(self, purpose: str) -> Mapping[str, Any]:
+        options = webauthn.generate_authentication_options(
+            rp_id=self._party.id,
+            challenge=self._challenge(purpose),
+            user_verification=UserVerificationRequirement.REQUIRED,
+        )
+        return options_to_json_dict(options)
+
+    async def _use(
+        self, conn: Connection, passkey: Passkey, assertion: AuthenticationCredential, challenge: bytes
+    ) -> None:
+        """Verify what a passkey has signed, with its row locked. Raises `PasskeyRefused`."""
+        handle = assertion.response.user_handle
+        if handle is not None and handle != passkey.member_id.bytes:
             raise PasskeyRefused
+        with _refusing():
+            verified = webauthn.verify_authentication_response(
+                credential=assertion,
+                expected_challenge=challenge,
+                expected_rp_id=self._party.id,
+                expected_origin=self._party.origin,
+                credential_public_key=passkey.public_key,
+                credential_current_sign_count=passkey.sign_count,
+                require_user_verification=True,
+            )
+        await factors.use_passkey(conn, passkey.id, verified.new_sign_count, self._means.clock.now())
 
     # challenges --------------------------------------------------------------------------------------------
 
@@ -190,20 +236,27 @@ class Passkeys:
 
     def _checked(self, challenge: bytes, purpose: str) -> datetime:
         """When this challenge ends. Raises `PasskeyRefused` for one that is over, or not ours for this."""
-        body, mac = challenge[:-_MAC_BYTES], challenge[-_MAC_BYTES:]
-        if Secret(mac.hex()) != Secret(self._mac(body, purpose).hex()):
-            raise PasskeyRefused
-        ends = _EPOCH + int.from_bytes(body[_NONCE_BYTES:], "big") * _MS
+        ends = self._end_of(challenge, purpose)
         if ends <= self._means.clock.now():
             raise PasskeyRefused
         return ends
+
+    def _end_of(self, challenge: bytes, purpose: str) -> datetime:
+        """The same for one that may be over."""
+        body, mac = challenge[:-_MAC_BYTES], challenge[-_MAC_BYTES:]
+        if Secret(mac.hex()) != Secret(self._mac(body, purpose).hex()):
+            raise PasskeyRefused
+        return _EPOCH + int.from_bytes(body[_NONCE_BYTES:], "big") * _MS
 
     def _mac(self, body: bytes, purpose: str) -> bytes:
         return self._means.hash(f"passkey challenge:{purpose}:{body.hex()}")
 
     async def _use_up(self, conn: Connection, challenge: bytes, ends: datetime) -> None:
-        if not await factors.use_challenge(conn, self._means.hash(f"used:{challenge.hex()}"), ends):
+        if not await factors.use_challenge(conn, self._used(challenge), ends):
             raise PasskeyRefused
+
+    def _used(self, challenge: bytes) -> bytes:
+        return self._means.hash(f"used:{challenge.hex()}")
 
 
 def _challenge_in(credential: Mapping[str, Any]) -> bytes:

@@ -25,6 +25,8 @@ CHANGE_LIFETIME: Final = timedelta(minutes=15)
 RECOVERY_LIFETIME: Final = timedelta(minutes=30)
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 """How long a person may take to pick a passkey and unlock it."""
+APPROVAL_KEPT: Final = timedelta(hours=24)
+"""How long a repeat of what a passkey stood by is known as one, as with every request."""
 HISTORY_KEPT: Final = timedelta(days=180)
 
 PASSKEYS_MAX: Final = 10

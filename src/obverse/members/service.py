@@ -1,6 +1,6 @@
 """Registering, signing in, and who is signed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
@@ -129,12 +129,16 @@ class Members:
 
         Raises `MemberNotFound`, `MemberSuspended`.
         """
-        member = (await registry.share(conn, [member_id])).get(member_id)
+        member = (await self.share(conn, [member_id])).get(member_id)
         if member is None:
             raise MemberNotFound
         if member.standing is not Standing.GOOD:
             raise MemberSuspended(member_id)
         return member
+
+    async def share(self, conn: Connection, ids: Sequence[MemberId]) -> Mapping[MemberId, Member]:
+        """Those of these who are members; their standing stays as it is until the caller's commit."""
+        return await registry.share(conn, ids)
 
     async def set_standing(self, conn: Connection, member_id: MemberId, standing: Standing) -> Member:
         """Suspend or reinstate in the caller's commit; the wallet takes the funding sources along.

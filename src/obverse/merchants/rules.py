@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
+from uuid import UUID
 
 from msgspec.structs import asdict, replace
 
 from obverse.kit.errors import InvalidRequest, NotPermitted
+from obverse.kit.ids import to_text
 from obverse.kit.metadata import check_metadata
 from obverse.kit.money import AMOUNT_MINOR_MAX
 from obverse.merchants.errors import ApplicationDecided, MerchantClosed, TooManyApplications
@@ -28,6 +30,7 @@ NAME_LENGTH_MAX: Final = 100
 CONTACT_LENGTH_MAX: Final = 200
 TERMINALS_MAX: Final = 1_000
 ACCEPTS_MAX: Final = 20
+ACCEPTS_POINTS_MAX: Final = 100
 BASIS_POINTS_MAX: Final = 10_000
 
 ORIGIN_WINDOW: Final = timedelta(hours=1)
@@ -46,6 +49,10 @@ def check_merchant(merchant: Merchant) -> None:
     """Refuse what ISO 8583 could not carry or a statement could not print. Raises `InvalidRequest`."""
     _check_identity(merchant)
     check_terms(Terms(merchant.fee_plan, merchant.accepts))
+    if len(merchant.accepts_points) > ACCEPTS_POINTS_MAX:
+        raise InvalidRequest(f"Name at most {ACCEPTS_POINTS_MAX} points issuers.", "accepts_points")
+    if not 0 <= (merchant.code_proof_from_minor or 0) <= AMOUNT_MINOR_MAX:
+        raise InvalidRequest("Give an amount from which a code needs a proof.", "code_proof_from")
 
 
 def check_details(details: Details) -> None:
@@ -143,7 +150,8 @@ def _told(value: object) -> str:
     if isinstance(value, FeePlan):
         return f"{value.basis_points} basis points and {value.fixed_minor}"
     if isinstance(value, frozenset | tuple):
-        return ", ".join(sorted(map(str, value))) or "none"
+        names = (to_text("pis", each) if isinstance(each, UUID) else str(each) for each in value)
+        return ", ".join(sorted(names)) or "none"
     return str(value)
 
 

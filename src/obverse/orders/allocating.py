@@ -7,7 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from obverse.cards import Card, CardKind, CardState, StoredValueOrder
-from obverse.cards.rules import controls_of
+from obverse.cards.rules import controls_of, own_source
 from obverse.kit.database import Connection
 from obverse.kit.ids import CardId, OrderId, ProgrammeId, SaleId
 from obverse.kit.money import Money
@@ -192,7 +192,7 @@ def _is_gift(piece: Piece, known: Mapping[ProgrammeId, Programme]) -> bool:
 
 def _funding(order: Order, piece: Piece, card: Card, *, as_gift: bool) -> Funding:
     return Funding(
-        source_id=card.funding[0],
+        source_id=own_source(card),
         kind=LotKind.GIVEN if as_gift else LotKind.BOUGHT,
         amount=Money(piece.amount_minor, order.currency),
         from_account_id=PAYABLE,

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from obverse.cards import Card, CardState
 from obverse.cards import repository as card_rows
+from obverse.cards.rules import own_source
 from obverse.kit.database import Connection
 from obverse.kit.ids import CardId, TransferId
 from obverse.ledger import repository as ledger
@@ -94,7 +95,7 @@ class Cancelling(OrderRoom):
     ) -> None:
         """Move what is in these cards back to where it was allocated from; all of it must be there."""
         balances = self._around.balances
-        sources = [_card_of(piece, cards).funding[0] for piece in unwanted]
+        sources = [own_source(_card_of(piece, cards)) for piece in unwanted]
         accounts = [b.lot.account_id for lots in (await balances.of(conn, sources)).values() for b in lots]
         await ledger.lock_accounts(conn, order.partition_id, sorted(accounts))
         held = await balances.of(conn, sources)

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from obverse.kit.ids import (
     AuthorizationId,
@@ -14,6 +15,7 @@ from obverse.kit.ids import (
     PartitionId,
     PointsIssuerId,
     PointsMessageId,
+    PointsRateId,
     SourceId,
 )
 from obverse.kit.money import CurrencyCode
@@ -64,6 +66,40 @@ class Issuer(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class IssuerTerms(msgspec.Struct, frozen=True):
+    """What an operator says of an issuer."""
+
+    name: str
+    short_name: str
+    unit: str
+    url: str
+    two_phase: bool
+    tells_van: bool = False
+    units_max: int | None = None
+
+
+class IssuerChange(msgspec.Struct, frozen=True):
+    """What an operator changes of an issuer; what is unset stays as it is."""
+
+    name: str | UnsetType = UNSET
+    short_name: str | UnsetType = UNSET
+    unit: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    tells_van: bool | UnsetType = UNSET
+    units_max: int | UnsetType | None = UNSET
+
+
+class IssuerRate(msgspec.Struct, frozen=True):
+    """A rate of an issuer, at one merchant or at every one, and when it holds. A new one ends it."""
+
+    id: PointsRateId
+    issuer_id: PointsIssuerId
+    merchant_id: MerchantId | None
+    rate: Rate
+    starts_at: datetime
+    ends_at: datetime | None
+
+
 class AccountState(StrEnum):
     PENDING = "pending"
     """The issuer has sent its owner a code, which has not come back yet."""
@@ -84,10 +120,22 @@ class Account(msgspec.Struct, frozen=True):
     last_four: str
     card_id: CardId | None
     """The card that it was linked to."""
+    link: str | None
+    """The issuer's name for the link while its code is under way; None until it has answered."""
+    tries: int
+    """How many codes were shown to the issuer."""
     state: AccountState
     created_at: datetime
     expires_at: datetime
     """When the code is over."""
+
+
+class FoundAccount(msgspec.Struct, frozen=True):
+    """A proved account as its issuer is answered about it (PR-9)."""
+
+    id: SourceId
+    last_four: str
+    handle: Sealed
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -152,3 +200,19 @@ class PointsMessage(msgspec.Struct, frozen=True):
     units: int | None = None
     units_before: int | None = None
     """How many units of the leg went back before these."""
+
+
+class MessageStatus(msgspec.Struct, frozen=True):
+    """How far a message has come. `next_at` is when it is sent next, `done_at` when it was acknowledged."""
+
+    id: PointsMessageId
+    authorization_id: AuthorizationId
+    issuer_id: PointsIssuerId
+    kind: MessageKind
+    reference: str
+    units: int | None
+    units_before: int | None
+    tries: int
+    created_at: datetime
+    next_at: datetime
+    done_at: datetime | None

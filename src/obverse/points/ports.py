@@ -6,9 +6,9 @@ from typing import Protocol
 
 import msgspec
 
-from obverse.kit.ids import PointsIssuerId, SourceId
+from obverse.kit.ids import AuthorizationId, PartitionId, PointsIssuerId, SourceId
 from obverse.kit.secret import Sealed, Secret
-from obverse.points.model import PointsMessage
+from obverse.points.model import Issuer, PointsMessage
 
 
 class Trouble(StrEnum):
@@ -20,6 +20,8 @@ class Trouble(StrEnum):
     """Not reached, or not asked because it failed too often just now."""
     REFUSED = "refused"
     """It answered, but not for this account."""
+    NOT_ACCEPTED = "not_accepted"
+    """It was not asked: the merchant takes none of its points, or there is no rate for them (PR-10)."""
 
 
 class BalanceAsk(msgspec.Struct, frozen=True):
@@ -64,6 +66,24 @@ class LinkIssuers(Protocol):
 
     async def prove_link(self, issuer_id: PointsIssuerId, link: str, code: Secret) -> LinkProof | None:
         """Show the code; None where it is wrong or over. Raises `Unavailable`."""
+        ...
+
+
+class IssuerDirectory(Protocol):
+    """Where issuers are reached, and how; suspended ones too, for they are still told what they are owed."""
+
+    async def find(self, issuer_id: PointsIssuerId) -> Issuer | None:
+        """As it stands, or stood a moment ago. Raises `Unavailable`."""
+        ...
+
+
+class LegsCancelled(Protocol):
+    """The engine, told that issuers have undone legs or will never let them happen."""
+
+    async def __call__(
+        self, partition_id: PartitionId, legs: Sequence[tuple[AuthorizationId, int]], /
+    ) -> None:
+        """Legs of one partition, by payment and position. Safe to repeat. Raises `Unavailable`."""
         ...
 
 

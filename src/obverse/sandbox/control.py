@@ -21,10 +21,11 @@ from obverse.sandbox.bank import BankBook, counter
 from obverse.sandbox.bills import bill_routes
 from obverse.sandbox.card_company import Book, CardCompany, RealCard
 from obverse.sandbox.card_company.cards import LIMIT_MINOR, make_card
-from obverse.sandbox.clearing_house import ClearingHouse
-from obverse.sandbox.faults import Fault, FaultMenu, FaultRule, MessageKind
+from obverse.sandbox.clearing_house import ClearingHouse, PointsResultView, Results
+from obverse.sandbox.faults import FaultMenu, FaultSetting
 from obverse.sandbox.mailbox import Box, mailbox_routes
 from obverse.sandbox.mall import Mall
+from obverse.sandbox.points_issuer import PointsIssuer, points_routes
 from obverse.sandbox.terminal import Shop
 from obverse.sandbox.trace import Trace
 
@@ -77,16 +78,6 @@ class StatementView(msgspec.Struct, frozen=True):
     released: int
     charged: int
     holds: Sequence[HoldView]
-
-
-class FaultSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of the fault menu; `fault` null takes it off."""
-
-    kind: MessageKind
-    fault: Fault | None = None
-    delay_ms: Annotated[int, Meta(ge=0, le=600_000)] = 0
-    times: Annotated[int, Meta(ge=1)] | None = None
-    chance: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
 class MessageView(msgspec.Struct, frozen=True, rename={"sender": "from", "receiver": "to"}):
@@ -147,6 +138,8 @@ class Partners:
     mall: Mall
     bank: BankBook
     mailbox: Box
+    points_issuers: Sequence[PointsIssuer]
+    van_results: Results
     faults: FaultMenu
     trace: Trace
 
@@ -160,6 +153,7 @@ def create_app(partners: Partners, provider_name: str, clock: Clock, rng: Random
             *bill_routes(company.book, lambda account: _find(company.book, account)),
             *counter.routes(partners.bank),
             *mailbox_routes(partners.mailbox),
+            *points_routes(partners.points_issuers),
             *_faults(company, partners.faults),
             *_time(clock),
             *_roads(partners, provider_name),
@@ -218,17 +212,11 @@ def _cards(book: Book, clock: Clock, rng: Random) -> list[Any]:
 def _faults(company: CardCompany, menu: FaultMenu) -> list[Any]:
     @get("/faults")
     async def faults() -> Mapping[str, Sequence[FaultSetting]]:
-        rules = menu.rules().items()
-        return {
-            "data": [
-                FaultSetting(kind, rule.fault, rule.delay_ms, rule.times, rule.chance) for kind, rule in rules
-            ]
-        }
+        return {"data": [FaultSetting.of(kind, rule) for kind, rule in menu.rules().items()]}
 
     @put("/faults")
     async def set_fault(data: JSONBody[FaultSetting]) -> FaultSetting:
-        rule = FaultRule(data.fault, data.delay_ms, data.times, data.chance) if data.fault else None
-        await company.set_fault(data.kind, rule)
+        await company.set_fault(data.kind, data.rule)
         return data
 
     return [faults, set_fault]
@@ -282,7 +270,11 @@ def _roads(partners: Partners, provider_name: str) -> list[Any]:
         (down.add if data.line_down else down.discard)(provider_name)
         return data
 
-    return [messages, open_mall, route, van, set_van]
+    @get("/van/points_results")
+    async def points_results(terminal: FromQuery[str]) -> Mapping[str, Sequence[PointsResultView]]:
+        return {"data": partners.van_results.at(terminal)}
+
+    return [messages, open_mall, route, van, set_van, points_results]
 
 
 def _find(book: Book, billing_account: str) -> RealCard:

@@ -6,6 +6,10 @@ A fault that has to do with chance draws from a seeded generator, so that a run 
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
+from typing import Annotated, Self
+
+import msgspec
+from msgspec import Meta
 
 
 class Fault(StrEnum):
@@ -25,6 +29,10 @@ class Fault(StrEnum):
     """Does its work and answers with bytes that are no message."""
     REFUSE = "refuse"
     """Accepts no connection at all, and drops those it has."""
+    BREAK = "break"
+    """Does its work and answers that it has failed (HTTP 500)."""
+    WRONG_BALANCE = "wrong_balance"
+    """Says that there is more than there is."""
     REJECT_ALL = "reject_all"
     """Takes a file and rejects everything in it."""
     BOUNCE = "bounce"
@@ -60,6 +68,13 @@ class MessageKind(StrEnum):
     MAIL = "mail"
     """A mail on its way into somebody's mailbox."""
     SMS = "sms"
+    POINTS_BALANCES = "points_balances"
+    POINTS_TAKES = "points_takes"
+    """Holds and deductions of points; `duplicate` does each twice."""
+    POINTS_CONFIRMATIONS = "points_confirmations"
+    POINTS_CANCELLATIONS = "points_cancellations"
+    POINTS_LINKS = "points_links"
+    """Both steps of linking an account."""
     CONNECTION = "connection"
     """Takes `REFUSE` only."""
 
@@ -72,6 +87,26 @@ class FaultRule:
     delay_ms: int = 0
     times: int | None = None
     chance: float = 1.0
+
+
+class FaultSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of a fault menu as people set it; `fault` null takes it off."""
+
+    kind: MessageKind
+    fault: Fault | None = None
+    delay_ms: Annotated[int, Meta(ge=0, le=600_000)] = 0
+    times: Annotated[int, Meta(ge=1)] | None = None
+    chance: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+    @property
+    def rule(self) -> FaultRule | None:
+        if self.fault is None:
+            return None
+        return FaultRule(self.fault, self.delay_ms, self.times, self.chance)
+
+    @classmethod
+    def of(cls, kind: MessageKind, rule: FaultRule) -> Self:
+        return cls(kind, rule.fault, rule.delay_ms, rule.times, rule.chance)
 
 
 class FaultMenu:

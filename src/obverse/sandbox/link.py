@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from obverse.sandbox.errors import BrokenFrame, KeyInUse, NoAnswer, Unreachable
 from obverse.sandbox.wire import (
@@ -66,6 +67,15 @@ class Link:
             raise NoAnswer from None
         finally:
             self._leave(message)
+
+    async def ask_and_hang_up(self, message: Message) -> NoReturn:
+        """Send a request, and lose the line before its answer comes: raises `NoAnswer`, or `Unreachable`."""
+        writer = await self._connect()
+        writer.write(to_bytes(Frame(message)))
+        with suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+        raise NoAnswer
 
     async def close(self) -> None:
         if self._reading is not None:

@@ -21,12 +21,13 @@ from obverse.sandbox.card_company import (
     pay_through,
 )
 from obverse.sandbox.clearing_house import NAME as HOUSE
-from obverse.sandbox.clearing_house import ClearingHouse, Route, StandIn, Van
+from obverse.sandbox.clearing_house import ClearingHouse, Results, Route, StandIn, Van
 from obverse.sandbox.control import Partners, create_app
 from obverse.sandbox.credit_bureau import CreditBureau
 from obverse.sandbox.faults import FaultMenu
 from obverse.sandbox.mailbox import Box, MailServer, SmsProvider
 from obverse.sandbox.mall import Mall, MallSite
+from obverse.sandbox.points_issuer import PROFILES, PointsIssuer
 from obverse.sandbox.trace import Entry, Trace
 
 CARD_COMPANY_BIN: Final = "953010"
@@ -49,6 +50,8 @@ class SandboxSettings:
     mail_port: int = 8594
     sms_port: int = 8595
     van_port: int = 8596
+    points_issuers_port: int = 8601
+    """Of the first; the others have those that follow."""
     acquirer_host: str = "127.0.0.1"
     acquirer_port: int = 8583
     provider_bin: str = "941012"
@@ -73,7 +76,7 @@ class _Partner(Protocol):
 
 
 class Sandbox:
-    """Card company, clearing house, credit bureau, bank, mailboxes, mall and their control app.
+    """Card company, clearing house, credit bureau, bank, mailboxes, points issuers, mall, control app.
 
     The same seed gives the same cards at every start. Tills are made by whoever stands at one.
     """
@@ -104,6 +107,7 @@ class Sandbox:
         self.mail_server = MailServer(self.mailbox, self.faults, self.trace, clock)
         self.sms_provider = SmsProvider(self.mailbox, self.faults, self.trace, clock)
         self._rng = made_later
+        self.points_issuers: list[PointsIssuer] = []
         self.clearing_house: ClearingHouse
         self.van: Van
         self.mall: MallSite
@@ -123,11 +127,13 @@ class Sandbox:
             await self._open(self.sms_provider, settings.sms_port, "SMS provider")
             self.clearing_house = self._make_clearing_house()
             await self._open(self.clearing_house, settings.clearing_house_port, "clearing house")
-            self.van = Van(self.clearing_house, self._clock, self._rng)
+            self.van = Van(self.clearing_house, Results(self.trace), self._clock, self._rng)
             await self._open(self.van, settings.van_port, "VAN")
+            await self._open_points_issuers()
             house = (settings.host, self.clearing_house.port)
             van_url = f"http://{settings.host}:{self.van.port}"
-            self.mall = MallSite(Mall(house, van_url, self.trace, self._clock, self._rng))
+            points_url = self.points_issuers[0].url
+            self.mall = MallSite(Mall(house, van_url, points_url, self.trace, self._clock, self._rng))
             await self._open(self.mall, settings.mall_port, "mall")
             self.control = HttpServer(create_app(self._partners(), PROVIDER, self._clock, self._rng))
             await self._open(self.control, settings.control_port, "sandbox control")
@@ -144,10 +150,11 @@ class Sandbox:
             self.bank,
             self.mail_server,
             self.sms_provider,
+            *self.points_issuers,
         ]
         started = [getattr(self, name, None) for name in ("clearing_house", "van", "mall", "control")]
-        for partner in [*partners, *(each for each in started if each is not None)]:
-            await partner.stop()
+        running = [*partners, *(each for each in started if each is not None)]
+        await asyncio.gather(*[partner.stop() for partner in running])  # each takes its moment to hang up
 
     def ports(self) -> Mapping[str, int]:
         """Where each partner listens, by name."""
@@ -160,9 +167,26 @@ class Sandbox:
             "mail": self.mail_server.port,
             "sms": self.sms_provider.port,
             "van": self.van.port,
+            **{issuer.profile.id: issuer.port for issuer in self.points_issuers},
             "mall": self.mall.port,
             "control": self.control.port,
         }
+
+    async def _open_points_issuers(self) -> None:
+        settings, host = self.settings, self.settings.host
+        for at, profile in enumerate(PROFILES):
+            issuer = PointsIssuer(
+                profile,
+                FaultMenu(Random(settings.seed + at)),  # noqa: S311  (made to be replayed)
+                self.trace,
+                self._clock,
+                self._rng,
+                sms_url=f"http://{host}:{self.sms_provider.port}",
+                van_url=f"http://{host}:{self.van.port}",
+            )
+            self.points_issuers.append(issuer)
+            first = settings.points_issuers_port
+            await self._open(issuer, first and first + at, profile.name)
 
     async def _open(self, partner: "_Partner", port: int, name: str) -> None:
         host = self.settings.host
@@ -181,6 +205,8 @@ class Sandbox:
             self.mall.mall,
             self.bank.book,
             self.mailbox,
+            self.points_issuers,
+            self.van.results,
             self.faults,
             self.trace,
         )

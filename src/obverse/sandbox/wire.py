@@ -128,13 +128,14 @@ def belongs(answer: Message, request: Message) -> bool:
 
 
 def amounts(message: Message) -> dict[str, str]:
-    """DE 54: twelve digits by type of amount.
+    """DE 54: twelve digits by type of amount; of several accounts the first, which is the card as a whole.
 
     >>> amounts({"54": "0002410C0000000123000057410C000000034000"})
-    {'02': '000000012300', '57': '000000034000'}
+    {'57': '000000034000', '02': '000000012300'}
     """
     text = message.get("54", "")
-    return {text[at + 2 : at + 4]: text[at + 8 : at + 20] for at in range(0, len(text), 20)}
+    last_first = reversed(range(0, len(text), 20))
+    return {text[at + 2 : at + 4]: text[at + 8 : at + 20] for at in last_first}
 
 
 def same_request(one: Message, other: Message) -> bool:

@@ -86,9 +86,9 @@ class Vault:
         """A keyed hash of a random token (API key, session, claim link)."""
         return hmac.digest(self._keys.token, token.reveal().encode(), "sha256")
 
-    def pin_hash(self, number: Secret, pin: Secret) -> bytes:
+    def pin_hash(self, bound_to: Secret, pin: Secret) -> bytes:
         """A keyed hash of a card's PIN, bound to its number: with a new number the old PIN is worthless."""
-        return hmac.digest(self._keys.token, f"pin:{number.reveal()}:{pin.reveal()}".encode(), "sha256")
+        return hmac.digest(self._keys.token, f"pin:{bound_to.reveal()}:{pin.reveal()}".encode(), "sha256")
 
     # sealing -----------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from obverse.wallet.balances import Balances
 from obverse.wallet.bank_accounts import BankAccounts, bank_accounts_rekey
 from obverse.wallet.batch_model import BatchCount, BatchState, BatchWish, CardBatch, MadeCard
 from obverse.wallet.batches import CardBatches, batch_seeds_rekey
+from obverse.wallet.card_funding import CardFunding
 from obverse.wallet.errors import (
     BankAccountLinked,
     BankAccountNotFound,
@@ -37,16 +38,20 @@ from obverse.wallet.model import (
     Lot,
     LotBalance,
     LotKind,
+    MonthEnd,
     Source,
     SourceKind,
     SourceState,
     Terms,
 )
 from obverse.wallet.ports import CardCheck, CheckResult, CreditBureau, CreditStanding
+from obverse.wallet.registered_cards import RegisteredCards, RegistrationWish
+from obverse.wallet.rules import FOR_NEW_CARDS
 from obverse.wallet.service import Wallet
 from obverse.wallet.stand_ins import StandIns, StandInWish
 
 __all__ = [
+    "FOR_NEW_CARDS",
     "REFUNDABLE_LOTS",
     "STORED",
     "Balances",
@@ -67,6 +72,7 @@ __all__ = [
     "CardBatches",
     "CardCheck",
     "CardDetails",
+    "CardFunding",
     "CardNotVerified",
     "CardWish",
     "CheckResult",
@@ -80,8 +86,11 @@ __all__ = [
     "LotBalance",
     "LotKind",
     "MadeCard",
+    "MonthEnd",
     "NoAgent",
+    "RegisteredCards",
     "RegistrationRefused",
+    "RegistrationWish",
     "Source",
     "SourceKind",
     "SourceNotActive",

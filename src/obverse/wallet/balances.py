@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from obverse.cards.model import Card
+from obverse.cards.rules import own_source
 from obverse.kit import events
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection, Database
@@ -148,9 +149,10 @@ class Balances:
 
         `as_gift`: what is in it was paid for by somebody else, and so is never refunded to its holder.
         """
-        await repository.set_member(conn, card.funding, card.member_id)
+        balance = [own_source(card)]
+        await repository.set_member(conn, balance, card.member_id)
         if as_gift:
-            await lot_rows.make_given(conn, card.funding)
+            await lot_rows.make_given(conn, balance)
 
     async def of(
         self, conn: Connection, source_ids: Sequence[SourceId]

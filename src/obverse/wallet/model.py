@@ -1,6 +1,6 @@
 """Funding sources: what pays behind a card."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -156,6 +156,10 @@ class CardDetails(msgspec.Struct, frozen=True):
     """Four digits."""
     cvv: Secret
     birth_date: Secret
+
+
+MonthEnd = Callable[[int, int], datetime]
+"""The first moment beyond a year's month, on the programme's calendar: cards are good through theirs."""
 
 
 class Terms(msgspec.Struct, frozen=True):

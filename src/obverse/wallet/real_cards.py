@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from obverse.cards import repository as card_rows
 from obverse.kit.clock import Clock
 from obverse.kit.database import Connection
 from obverse.kit.errors import Unavailable
@@ -10,18 +11,21 @@ from obverse.vault.errors import CardAlreadyStored
 from obverse.vault.service import Vault
 from obverse.wallet import repository, rules
 from obverse.wallet.errors import CardNotVerified
-from obverse.wallet.model import CardDetails, Source
+from obverse.wallet.model import CardDetails, MonthEnd, Source
 from obverse.wallet.ports import CardCheck, CheckResult
 
 
 class RealCards:
     """What the wallet does with the details of a card that somebody types in."""
 
-    def __init__(self, vault: Vault, card_check: CardCheck, *, clock: Clock, own_bin: str) -> None:
+    def __init__(
+        self, vault: Vault, card_check: CardCheck, *, clock: Clock, own_bin: str, month_end: MonthEnd
+    ) -> None:
         self._vault = vault
         self._card_check = card_check
         self._clock = clock
         self._own_bin = own_bin
+        self._month_end = month_end
 
     def check(self, details: CardDetails) -> None:
         """Raises `InvalidRequest` for what cannot be a real card, our own numbers among it (PP-8)."""
@@ -44,14 +48,18 @@ class RealCards:
         """Store a verified card, or find it where it is, in the caller's commit.
 
         Returns members' sources that ever stood for it as well, removed ones included, locked: whether any
-        of them stands in the way is for the caller to say.
+        of them stands in the way is for the caller to say. A registered card lives as long as its plastic.
         """
         expiry = details.exp_month, details.exp_year
         try:
             card = await self._vault.store_card(conn, details.number, *expiry, self._clock.now())
         except CardAlreadyStored as stored:
-            await self._vault.renew_card(conn, stored.vault_card_id, *expiry)
-            return stored.vault_card_id, await self._of_members(conn, stored.vault_card_id)
+            id_ = stored.vault_card_id
+            await self._vault.renew_card(conn, id_, *expiry)
+            owners = await self._of_members(conn, id_)
+            ends = self._month_end(details.exp_year, details.exp_month)
+            await card_rows.renew_registered(conn, id_, ends)
+            return id_, owners
         return card.id, []
 
     async def _of_members(self, conn: Connection, id_: VaultCardId) -> Sequence[Source]:

@@ -10,7 +10,8 @@ from uuid import uuid5
 import msgspec
 from msgspec.structs import replace
 
-from obverse.cards.model import Order
+from obverse.cards.model import Card, Order
+from obverse.cards.rules import FUNDING_MAX
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import AccountId, MemberId, PartitionId, SourceId
 from obverse.kit.money import AMOUNT_MINOR_MAX, CurrencyCode, Money
@@ -30,7 +31,7 @@ from obverse.wallet.model import (
     SourceState,
 )
 
-_FOR_NEW_CARDS: Final = frozenset({SourceKind.LINKED_CARD, SourceKind.CREDIT_LINE})
+FOR_NEW_CARDS: Final = frozenset({SourceKind.LINKED_CARD, SourceKind.CREDIT_LINE})
 """What stands behind a one-time number unless its member names sources: a balance is its own card's."""
 
 
@@ -82,8 +83,10 @@ def order_for(member_id: MemberId, wish: CardWish, sources: Sequence[Source]) ->
     )
 
 
-def funding_for(sources: Iterable[Source], wanted: Sequence[SourceId] | None) -> tuple[Source, ...]:
-    """The sources that will stand behind a new card, in the order in which they pay.
+def funding_for(
+    sources: Iterable[Source], wanted: Sequence[SourceId] | None, param: str = "funding"
+) -> tuple[Source, ...]:
+    """The sources that will stand behind a card, in the order in which they pay; `param` has named them.
 
     `sources` are the member's own. Nothing wanted means every active one of the first one's currency.
     Raises `SourceNotFound` for what is not the member's own or was removed, `SourceNotActive`,
@@ -93,25 +96,57 @@ def funding_for(sources: Iterable[Source], wanted: Sequence[SourceId] | None) ->
     if wanted is None:
         return _every_active(own.values())
     if not wanted:
-        raise InvalidRequest("A card needs at least one funding source.", "funding")
+        raise InvalidRequest("A card needs at least one funding source.", param)
     if not all(id_ in own for id_ in wanted):
-        raise SourceNotFound("funding")
+        raise SourceNotFound(param)
     chosen = tuple(own[id_] for id_ in wanted)
     if any(source.state is not SourceState.ACTIVE for source in chosen):
         raise SourceNotActive
     if any(source.kind is SourceKind.BANK_ACCOUNT for source in chosen):
-        raise InvalidRequest("A bank account charges cards; it does not pay by itself.", "funding")
+        raise InvalidRequest("A bank account charges cards; it does not pay by itself.", param)
     if any(source.kind is SourceKind.STORED_BALANCE for source in chosen):
         # By another number it could be spent where its programme does not allow, or after it was given away.
-        raise InvalidRequest("A card's own balance is spent with that card.", "funding")
+        raise InvalidRequest("A card's own balance is spent with that card.", param)
     if len({source.currency for source in chosen}) > 1:
-        raise InvalidRequest("All funding sources of a card must have the same currency.", "funding")
+        raise InvalidRequest("All funding sources of a card must have the same currency.", param)
     return chosen
+
+
+def reordered(card: Card, sources: Iterable[Source], wanted: Sequence[SourceId]) -> tuple[SourceId, ...]:
+    """What a card will be funded with, in this order, if its member may want that.
+
+    `sources` are the member's own. What is the card's own stays in it; a card that was somebody else's gift
+    may lie in another partition than what else its holder has, which can then not pay with it.
+    Raises `SourceNotFound`, `SourceNotActive`, `InvalidRequest`.
+    """
+    if not 1 <= len(wanted) <= FUNDING_MAX or len(set(wanted)) != len(wanted):
+        raise InvalidRequest(f"Name 1 to {FUNDING_MAX} funding sources, each once.", "sources")
+    if card.own_source is not None and card.own_source not in wanted:
+        raise InvalidRequest("What is the card's own stays in its funding: name it as well.", "sources")
+    others = [id_ for id_ in wanted if id_ != card.own_source]
+    chosen = funding_for(sources, others, "sources") if others else ()
+    if any((s.partition_id, s.currency) != (card.partition_id, card.currency) for s in chosen):
+        raise InvalidRequest("Not all of these sources can pay with this card.", "sources")
+    return tuple(wanted)
+
+
+def registrable(source: Source | None, member_id: MemberId) -> Source:
+    """The source whose real card a member wants to register, if it is theirs and a card.
+
+    Raises `SourceNotFound`, `SourceNotActive`, `InvalidRequest`.
+    """
+    if source is None or source.member_id != member_id or source.state is SourceState.REMOVED:
+        raise SourceNotFound("source")
+    if source.kind is not SourceKind.LINKED_CARD:
+        raise InvalidRequest("Only a linked card can be registered.", "source")
+    if source.state is not SourceState.ACTIVE:
+        raise SourceNotActive
+    return source
 
 
 def _every_active(sources: Iterable[Source]) -> tuple[Source, ...]:
     active = [
-        source for source in sources if source.state is SourceState.ACTIVE and source.kind in _FOR_NEW_CARDS
+        source for source in sources if source.state is SourceState.ACTIVE and source.kind in FOR_NEW_CARDS
     ]
     if not active:
         raise SourceNotActive

@@ -44,6 +44,7 @@ from obverse.wallet.model import (
     STORED,
     CardDetails,
     CardWish,
+    MonthEnd,
     Source,
     SourceKind,
     SourceState,
@@ -70,12 +71,13 @@ class Wallet:
         new_id: NewId,
         own_bin: str,
         terms: Terms,
+        month_end: MonthEnd,
     ) -> None:
         self._database = database
         self._members = members
         self._cards = cards
         self._bureau = bureau
-        self._real_cards = RealCards(vault, card_check, clock=clock, own_bin=own_bin)
+        self._real_cards = RealCards(vault, card_check, clock=clock, own_bin=own_bin, month_end=month_end)
         self._clock = clock
         self._new_id = new_id
         self._terms = terms
@@ -165,8 +167,11 @@ class Wallet:
 
     # funding sources ---------------------------------------------------------------------------------------
 
-    async def link_card(self, member_id: MemberId, details: CardDetails) -> Source:
+    async def link_card(self, member_id: MemberId, details: CardDetails, *, again: bool = False) -> Source:
         """Put a real card behind the member's stand-ins, once its card company has vouched for it (OT-12).
+
+        With `again`, one that the member has linked already is the answer; what is new about its plastic is
+        taken over.
 
         Raises `InvalidRequest`, `MemberNotFound`, `MemberSuspended`, `CardNotVerified`, `CardAlreadyLinked`,
         `Unavailable`.
@@ -178,8 +183,13 @@ class Wallet:
             member = await self._members.in_good_standing(conn, member_id)
             vault_card_id, owners = await self._real_cards.keep(conn, details)
             for source in owners:
-                if source.state is not SourceState.REMOVED:
-                    raise (CardAlreadyLinked if source.member_id == member.id else CardNotVerified)()
+                if source.state is SourceState.REMOVED:
+                    continue
+                if source.member_id != member.id:
+                    raise CardNotVerified
+                if not again:
+                    raise CardAlreadyLinked
+                return source
             return await self._add_linked_card(conn, member, vault_card_id, self._clock.now())
 
     async def open_credit_line(self, member_id: MemberId, limit: Money) -> Source:
@@ -227,17 +237,22 @@ class Wallet:
             return await repository.sources_of_member(conn, member_id)
 
     async def remove(self, source_id: SourceId) -> Source:
-        """Take a source away for good; what is owed on it stays owed.
+        """Take a source away for good; what is owed on it stays owed. A registered card goes with its own.
 
-        Raises `SourceNotFound`, also for a balance: what is in it belongs to somebody.
+        Raises `SourceNotFound`, also for a balance: what is in it belongs to somebody; `InvalidRequest` for
+        a points account, which its own room unlinks.
         """
         async with self._database.transaction() as conn:
             source = _present(await repository.lock_sources(conn, [source_id]), source_id)
             if source.kind in STORED or source.member_id is None:
                 raise SourceNotFound
+            if source.kind is SourceKind.ISSUER_POINTS:
+                raise InvalidRequest("A points account is unlinked as such.", "id")
             await repository.set_state(conn, [source_id], SourceState.REMOVED)
             if source.kind is SourceKind.BANK_ACCOUNT:
                 await bank_accounts.set_removed(conn, source_id)
+            if source.vault_card_id is not None:
+                await self._cards.unregister(conn, source.vault_card_id)
             await self._announce(conn, "source.removed", source_id, source.member_id, self._clock.now())
         return replace(source, state=SourceState.REMOVED)
 

@@ -91,11 +91,16 @@ class StandIns:
             return earlier
 
     async def balance(self, card: Card) -> Sequence[LotBalance]:
-        """What is on this card, lot by lot, in the order in which it is spent; nothing that is over."""
+        """What is on this card, lot by lot, in the order in which it is spent; nothing that is over.
+
+        What else pays behind it is not on it.
+        """
+        if card.own_source is None:
+            return []
         now = self._clock.now()
         async with self._database.connection() as conn:
-            found = await self._balances.of(conn, card.funding)
-        return [lot for source in card.funding for lot in found[source] if lot.lot.expires_at > now]
+            found = await self._balances.of(conn, [card.own_source])
+        return [lot for lot in found[card.own_source] if lot.lot.expires_at > now]
 
     async def _issue(self, member_id: MemberId, wish: StandInWish, request: RequestKey | None) -> Card:
         name = card_name(wish.name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.factories.acquirer import NOW, FakeClaims, FakeEngine, OneShop
+from tests.factories.acquirer import NOW, FakeClaims, FakeEngine, FakePoints, OneShop
 from tests.factories.iso8583 import PIN_KEY, PIN_KEY_AES, Fields, wire
 
 from obverse.doors.acquirer import AcquirerDoor, Limits
@@ -71,6 +71,7 @@ class Door:
     def __init__(self, engine: FakeEngine, shop: OneShop) -> None:
         self.engine = engine
         self.claims = FakeClaims()
+        self.points = FakePoints()
         self.shop = shop
         self.time = NOW
         self._callers: list[Caller] = []
@@ -83,6 +84,7 @@ class Door:
             now=lambda: self.time,
             limits=replace(LIMITS, **limits),
             pin_keys=PinKeys(Secret(PIN_KEY), Secret(PIN_KEY_AES)),
+            points=self.points,
         )
         await self.door.start("127.0.0.1", 0)
 

@@ -47,6 +47,7 @@ async def _still_serves(door: "Door", code: str = "00") -> None:
         (encode(purchase(DE4=None)), "30"),
         (encode(purchase(DE49="000")), "30"),
         (encode(purchase(DE48="92991")), "30"),
+        (encode(purchase() | {"63": "03061|50"}), "30"),
         (encode(purchase(DE3="990000")), "30"),
         (encode(purchase(DE7="1399000000")), "30"),
         (encode(reversal(purchase(), DE90=None)), "30"),
@@ -61,6 +62,7 @@ async def _still_serves(door: "Door", code: str = "00") -> None:
         "a missing field",
         "an unknown currency",
         "a wrong length inside a field",
+        "a wrong length inside a pick",
         "another transaction",
         "a time that does not exist",
         "a reversal of nothing",
@@ -256,6 +258,7 @@ def mutations(draw: st.DrawFn) -> bytes:
         *(purchase(), purchase("0200"), reversal(purchase()), upload(), reconciliation(), echo_test()),
         *(with_pin(purchase(), "4829", format_) for format_ in PinFormat),
         *(purchase("0220", DE22="010") | {"38": "VAN123"}, purchase("0200", DE3="210000")),
+        purchase("0200") | {"63": "01127Q2KMX4TZ9AB03061|500003052|all"},
     )
     message = draw(st.sampled_from(ordinary))
     raw = bytearray(wire(message))

@@ -80,7 +80,7 @@ async def test_wa10_a_swiped_card_pays_with_its_pin_and_tells_its_balance(counte
     assert paid.approved
     again = await counter.till.repeat()
     assert (again.response_code, again.approval_code) == ("00", paid.approval_code)
-    told = await counter.till.balance(CardEntry(face.number, face.expiry, pin=PIN))
+    told = await counter.till.inquire(CardEntry(face.number, face.expiry, pin=PIN))
     assert (told.response_code, told.balance_minor) == ("00", 30_000)
     part = await counter.till.purchase(face.number, face.expiry, None, 40_000, partial=True, **pay)
     assert (part.response_code, part.amount_minor, part.balance_minor) == (PARTLY, 30_000, 0)
@@ -129,7 +129,7 @@ async def test_pp4_an_agents_card_is_sold_charged_and_taken_back(counter: Counte
     assert await counter.left(card) == 50_000
     repeat = await counter.agents.repeat()
     assert repeat.response_code == "21"
-    asked = await counter.agents.balance(CardEntry(face.number, face.expiry, pin=PIN))
+    asked = await counter.agents.inquire(CardEntry(face.number, face.expiry, pin=PIN))
     assert asked.balance_minor == 50_000
 
 

@@ -7,11 +7,13 @@ adds one without saying what strangers get.
 from dataclasses import dataclass
 from typing import Any, Final
 
+import httpx
 import pytest
 import pytest_asyncio
 from litestar.routes import HTTPRoute
 from tests.factories.authenticator import Authenticator
 from tests.factories.claims import a_file, a_line
+from tests.factories.codes import a_key, jwk_of
 from tests.factories.members import PASSWORD
 from tests.factories.plastic import a_plastic_wish
 from tests.factories.rest import Member, RestHouse
@@ -39,6 +41,7 @@ CART: Final = {
     "currency": "KRW",
 }
 COMPLAINT: Final = {"payment": "{auth}", "reason": "not_received", "statement": "It never came."}
+PUBLIC_KEY: Final = jwk_of(a_key())
 MISSING: Final = "mem_01h455vb4pex5vsknk084sn02q"
 
 
@@ -61,6 +64,12 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ),
     ("POST", "/v1/balance_inquiries"): Row(
         404, 403, {"currency": "KRW", "card_number": "9410120000000000", "pin": "0000", "merchant": "{mer}"}
+    ),
+    ("POST", "/v1/points_balances"): Row(
+        404, 403, {"currency": "KRW", "card_number": "9410120000000000", "pin": "0000", "merchant": "{mer}"}
+    ),
+    ("POST", "/v1/code_challenges"): Row(
+        404, 403, {**AMOUNT, "code": "9410120000000000000", "merchant": "{mer}"}
     ),
     ("POST", "/v1/card_activations"): Row(
         404, 403, {**AMOUNT, "card_number": "9410120000000000", "merchant": "{mer}"}
@@ -94,6 +103,8 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/adopted_cards"): Row(403, 404, {"holder_token": "ob_holder_guess"}),
     ("PATCH", "/v1/cards/{card}"): Row(403, 404, {"name": "Mine now"}),
     ("GET", "/v1/cards/{card}/balance"): Row(403, 404),
+    ("PUT", "/v1/cards/{card}/funding"): Row(403, 404, {"sources": ["{src}"]}),
+    ("POST", "/v1/registered_cards"): Row(403, 404, {"member": "{mem}", "source": "{src}"}),
     ("PUT", "/v1/cards/{card}/pin"): Row(403, 404, {"pin": "4821", "pin_again": "4821"}),
     ("GET", "/v1/cards/{card}/pin"): Row(403, 404),
     ("GET", "/v1/cards/{card}/preview.svg"): Row(403, 404),
@@ -223,6 +234,12 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/credit_lines"): Row(403, 403, {"member": "{mem}", "limit": 1, "currency": "KRW"}),
     ("POST", "/v1/funding_sources/{src}/remove"): Row(403, 404),
     ("PUT", "/v1/funding_sources/order"): Row(403, 404, {"sources": ["{src}"], "member": "{mem}"}),
+    ("POST", "/v1/devices"): Row(
+        403, OWN, {"name": "Phone", "public_key": PUBLIC_KEY, "current_password": PASSWORD.reveal()}
+    ),
+    ("GET", "/v1/devices"): Row(403, EMPTY),
+    ("POST", "/v1/devices/{dev}/remove"): Row(403, 404),
+    ("POST", "/v1/devices/{dev}/code_batches"): Row(403, 404, {"card": "{card}"}),
     ("POST", "/v1/bank_accounts"): Row(403, OWN, {"account": ACCOUNT}),
     ("GET", "/v1/bank_accounts"): Row(403, EMPTY),
     ("GET", "/v1/bank_accounts/{src}"): Row(403, 404),
@@ -253,7 +270,31 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/points_rules/{prule}/end"): Row(403, 403, {"reason": "x"}),
     ("GET", "/v1/points_rules"): Row(403, 403),
     ("GET", "/v1/points"): Row(403, 404),
+    ("GET", "/v1/points_messages"): Row(403, 403),
+    ("POST", "/v1/points_issuers"): Row(403, 403, {}),
+    ("GET", "/v1/points_issuers"): Row(403, 403),
+    ("GET", "/v1/points_issuers/{pis}"): Row(403, 403),
+    ("PATCH", "/v1/points_issuers/{pis}"): Row(403, 403, {"name": "Mine now", "reason": "a try"}),
+    ("POST", "/v1/points_issuers/{pis}/suspend"): Row(403, 403, {"reason": "a try"}),
+    ("POST", "/v1/points_issuers/{pis}/resume"): Row(403, 403, {"reason": "a try"}),
+    ("POST", "/v1/points_issuers/{pis}/rotate_secret"): Row(403, 403, {"reason": "a try"}),
+    ("POST", "/v1/points_rates"): Row(403, 403, {}),
+    ("GET", "/v1/points_rates"): Row(403, 403),
+    ("POST", "/v1/points_rates/{prt}/end"): Row(403, 403, {"reason": "a try"}),
+    ("POST", "/v1/points_accounts"): Row(
+        403, 404, {"issuer": "{pis}", "account": "77001234", "card": "{card}"}
+    ),
+    ("GET", "/v1/points_accounts"): Row(403, EMPTY),
+    ("GET", "/v1/points_accounts/{pacc}"): Row(403, 404),
+    ("POST", "/v1/points_accounts/{pacc}/prove"): Row(403, 404, {"code": "123456"}),
+    ("POST", "/v1/points_accounts/{pacc}/unlink"): Row(403, 404),
+    ("POST", "/v1/points_lookups"): Row(403, 403, {"card_number": "{number}"}),
     ("GET", "/v1/points/movements"): Row(403, 404),
+    ("POST", "/v1/points_invoices"): Row(403, 403, {"issuer": "pis_1", "reason": "x"}),
+    ("GET", "/v1/points_invoices"): Row(403, 403),
+    ("GET", "/v1/points_invoices/{pinv}"): Row(403, 403),
+    ("GET", "/v1/points_invoices/{pinv}/lines"): Row(403, 403),
+    ("GET", "/v1/points_invoices/{pinv}/invoice.csv"): Row(403, 403),
     ("POST", "/v1/bills"): Row(403, 403, {"month": "2020-01"}),
     ("GET", "/v1/bills"): Row(403, 404),
     ("GET", "/v1/bills/{bill}"): Row(403, 404),
@@ -387,6 +428,7 @@ _PREFIXES: Final = {
     "passkey_id": "pkey",
     "merchant_id": "mer",
     "key_id": "key",
+    "device_id": "dev",
     "dispute_id": "dis",
     "draw_id": "draw",
     "application_id": "app",
@@ -400,6 +442,10 @@ _PREFIXES: Final = {
     "statement_id": "stm",
     "payout_id": "payout",
     "bill_id": "bill",
+    "points_invoice_id": "pinv",
+    "points_account_id": "pacc",
+    "issuer_id": "pis",
+    "rate_id": "prt",
     "bank_transfer_id": "bank",
     "receipt_id": "rcpt",
     "break_id": "brk",
@@ -454,6 +500,7 @@ async def victim(rest: RestHouse) -> Victim:
     ).json()
     endpoint, delivery = await _webhook(rest)
     file, claim = await _claim(rest)
+    issuer, points_account = await _points_account(rest, member)
     return Victim(
         member,
         {
@@ -470,6 +517,7 @@ async def victim(rest: RestHouse) -> Victim:
             "whe": endpoint,
             "dlv": delivery,
             "dis": await _dispute(rest, member),
+            "dev": await _device(rest, member),
             "draw": "draw_01h455vb4pex5vsknk084sn02q",
             "cfile": file,
             "claim": claim,
@@ -481,6 +529,10 @@ async def victim(rest: RestHouse) -> Victim:
             "rcpt": "rcpt_01h455vb4pex5vsknk084sn02q",
             "payout": "bank_01h455vb4pex5vsknk084sn02q",
             "bill": "bill_01h455vb4pex5vsknk084sn02q",
+            "pinv": "pinv_01h455vb4pex5vsknk084sn02q",
+            "pis": issuer,
+            "prt": "prt_01h455vb4pex5vsknk084sn02q",
+            "pacc": points_account,
             "brk": "brk_01h455vb4pex5vsknk084sn02q",
             "ord": "ord_01h455vb4pex5vsknk084sn02q",
             "let": "let_01h455vb4pex5vsknk084sn02q",
@@ -518,6 +570,20 @@ async def _fulfilment(rest: RestHouse, member: Member) -> str:
     owner = await rest.house.members.get(MemberId(from_text("mem", member.id)))
     card, _, _ = await a_prepaid_card(rest.house, member=owner)
     return to_text("ful", (await rest.house.fulfilments.ask(card.id, a_plastic_wish())).id)
+
+
+async def _device(rest: RestHouse, member: Member) -> str:
+    """A phone of this member's."""
+    body = {"name": "phone", "public_key": jwk_of(a_key()), "current_password": PASSWORD.reveal()}
+    id_: str = (await rest.client.post("/v1/devices", json=body, headers=member.headers)).json()["id"]
+    return id_
+
+
+async def _points_account(rest: RestHouse, member: Member) -> tuple[str, str]:
+    """A points issuer, and a proved account of this member's with it."""
+    issuer = await rest.points.issuer()
+    account = await rest.points.account(MemberId(from_text("mem", member.id)), issuer)
+    return to_text("pis", issuer.id), to_text("src", account.id)
 
 
 async def _session(rest: RestHouse, member: Member) -> str:
@@ -614,6 +680,28 @@ async def test_p12_strangers_get_nothing(rest: RestHouse, victim: Victim, route:
             assert answer.status_code < 400, (kind, answer.text)
 
 
+async def test_p12_an_issuers_key_opens_nothing_but_its_look_ups(rest: RestHouse, victim: Victim) -> None:
+    issuer = await rest.points.issuer()
+    key = await rest.key(Scope.POINTS, issuer=to_text("pis", issuer.id))
+    # A key of the platform's own with every scope is no issuer.
+    assert (await _look_up(rest, victim, rest.operator)).status_code == 403
+
+    for (method, path), row in ROWS.items():
+        if path == "/v1/points_lookups" or row.anonymous != 401:
+            continue  # what everybody may do, an issuer may do
+        query = QUERIES.get((method, path), "")
+        body = victim.body(row, "member")
+        answer = await rest.client.request(method, victim.fill(path + query), json=body, headers=key)
+        assert answer.status_code in (401, 403), (method, path, answer.text)
+    answer = await _look_up(rest, victim, key)
+    assert answer.json() == {"object": "points_lookup", "registered": False, "accounts": []}
+
+
+async def _look_up(rest: RestHouse, victim: Victim, headers: dict[str, str]) -> httpx.Response:
+    body = {"card_number": victim.ids["number"]}
+    return await rest.client.post("/v1/points_lookups", json=body, headers=headers)
+
+
 FOREIGN_OR_MISSING: Final = [
     ("GET", "/v1/payments/{}", "auth", "merchant"),
     ("GET", "/v1/payments/{}", "auth", "member"),
@@ -633,6 +721,7 @@ FOREIGN_OR_MISSING: Final = [
     ("GET", "/v1/merchant_claims/{}", "claim", "merchant"),
     ("GET", "/v1/disputes/{}", "dis", "merchant"),
     ("GET", "/v1/disputes/{}", "dis", "member"),
+    ("POST", "/v1/devices/{}/remove", "dev", "member"),
     ("POST", "/v1/disputes/{}/accept", "dis", "merchant"),
     ("POST", "/v1/disputes/{}/withdraw", "dis", "member"),
     ("GET", "/v1/webhook_endpoints/{}", "whe", "merchant"),

@@ -14,7 +14,7 @@ from tests.factories.members import PASSWORD
 from tests.factories.rest import RestHouse
 
 from obverse.doors.acquirer import AcquirerDoor
-from obverse.doors.rest.errors import PROBLEMS
+from obverse.doors.rest.problems import PROBLEMS
 from obverse.doors.rest.server import RestDoor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

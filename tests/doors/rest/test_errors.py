@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import obverse
 from obverse.authorization.model import Decline
 from obverse.doors.rest.declines import FOR_MEMBERS, FOR_MERCHANTS
-from obverse.doors.rest.errors import DEFECTS, PROBLEMS
+from obverse.doors.rest.problems import DEFECTS, PROBLEMS
 from obverse.kit.errors import ObverseError
 
 
@@ -39,6 +39,15 @@ def test_members_are_told_the_decline_by_its_own_code() -> None:
 
 
 def test_p17_merchants_cannot_tell_one_guess_from_another() -> None:
-    guesses = (Decline.UNKNOWN_CARD, Decline.WRONG_DETAILS, Decline.CARD_USED, Decline.CARD_EXPIRED)
+    guesses = (
+        Decline.UNKNOWN_CARD,
+        Decline.WRONG_DETAILS,
+        Decline.CARD_USED,
+        Decline.CARD_EXPIRED,
+        Decline.UNKNOWN_CODE,
+        Decline.CODE_USED,
+        Decline.CODE_EXPIRED,
+        Decline.TOO_MANY_GUESSES,
+    )
 
     assert len({FOR_MERCHANTS[guess] for guess in guesses}) == 1

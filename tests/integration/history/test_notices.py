@@ -4,18 +4,27 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.factories.engine import EngineWorld
+from msgspec.structs import replace
+from tests.factories.engine import EngineWorld, an_engine_world
+from tests.factories.known_codes import a_code_never_made, a_code_of
 from tests.factories.members import Received, letters_in
+from tests.factories.merchants import a_merchant
+from tests.factories.points import points_house
+from tests.factories.points_accounts import FakePoints, an_accepted_issuer, points_behind
 from tests.factories.stored_value import a_prepaid_card, fund
 from tests.factories.telling import telling_rooms
-from tests.factories.wallet import a_wallet_member
+from tests.factories.wallet import House, a_wallet_member
 
+from obverse.authorization import Entry
+from obverse.authorization.model import Status, Tender
 from obverse.cards import Card, CardFace
 from obverse.kit import events
 from obverse.kit.events import Event
 from obverse.kit.ids import EventId
 from obverse.members import Member, Statements
+from obverse.merchants import Terms
 from obverse.notifications.notices import receipts
+from obverse.points import Rate
 
 
 async def a_told_card(
@@ -126,3 +135,42 @@ async def test_what_expires_is_announced_a_month_and_a_week_before_and_once_each
     for letter in told:
         assert letter.data["amount"]["amount_minor"] == 7_000
         assert letter.data["card"].endswith(card.last_four)
+
+
+async def test_pc07_a_code_that_is_tried_when_it_is_used_or_over_is_told_once_an_hour(
+    world: EngineWorld,
+) -> None:
+    _, card, face = await a_told_card(world, told=False)
+    reader = telling_rooms(world.house).receipts
+    good, over = await a_code_of(world.house, card), await a_code_of(world.house, card, seconds=-1)
+    bare = replace(world.request(face, 1_000), expiry=None, cvv=None, entry=Entry.BARCODE)
+    for number, code in enumerate((good, good, over, a_code_never_made(world.house))):
+        await world.engine.authorize(replace(bare, request_key=f"scan {number}", number=code))
+    await reader.run()
+    (letter,) = await posted(world)
+    assert letter.template == "code_tried"
+    assert letter.data["merchant"] == world.shop.name
+    assert letter.data["card"] == f"Lunch ···· {card.last_four}"
+    world.house.clock.move_to(world.house.clock.offset + timedelta(hours=1))
+    await world.engine.authorize(replace(bare, request_key="an hour later", number=good))
+    await reader.run()
+    assert len(await posted(world)) == 2
+
+
+async def test_a_receipt_names_the_points_that_had_a_part_in_it(house: House) -> None:
+    network = FakePoints()
+    world, points = await an_engine_world(house, points=network), points_house(house, network=network)
+    member = await a_wallet_member(house)
+    card, face, _ = await a_prepaid_card(
+        house, member=member, balance_minor=50_000, tell_of_use=True, name="Lunch"
+    )
+    world.shop = await a_merchant(house.merchants, terms=Terms(accepts=frozenset({"prepaid"})))
+    issuer = await an_accepted_issuer(points, world.shop.id, Rate(2, 1), name="Sky Miles", unit="miles")
+    await points_behind(points, network, card, issuer, 9_000)
+    world.shop = await house.merchants.get(world.shop.id)
+    paid = await world.engine.authorize(replace(world.request(face, 10_000), tender=(Tender(4_000, 1),)))
+    await telling_rooms(house).receipts.run()
+    (letter,) = await posted(world)
+    await world.engine.stop()
+    assert paid.status is Status.APPROVED
+    assert letter.data["points"] == [["Sky Miles", "8,000 miles"]]

@@ -192,7 +192,7 @@ async def test_migrations_from_zero_give_the_schema_whoever_runs_them_at_once(po
     finally:
         await admin.execute(f"drop database {name} with (force)")
         await admin.close()
-    assert revision == "0028"
+    assert revision == "0029"
     assert tables >= {"transfers", "accounts", "cards", "events", "pgqueuer", "platform_clock"}
 
 

@@ -302,6 +302,7 @@ async def test_a_taken_port_leaves_nothing_listening(sandbox: Sandbox) -> None:
         mail_port=0,
         sms_port=0,
         van_port=0,
+        points_issuers_port=0,
         control_port=sandbox.control.port,
     )
     second = Sandbox(taken, Clock())

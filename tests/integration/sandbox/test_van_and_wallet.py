@@ -143,7 +143,7 @@ async def test_a_tills_pad_enciphers_what_is_typed(sandbox: Sandbox, provider: P
     till._pad = PinPad(aes=aes)
     card = CardEntry(Secret(PREPAID), "2911", pin=Secret("482913"))
     provider.extra = {"54": "0002410C000000012300"}
-    answer = await till.balance(card)
+    answer = await till.inquire(card)
     assert (answer.approved, answer.balance_minor) == (True, 12_300)
     heard = provider.heard[0]
     field, format_ = ("110", PinFormat.AES) if aes else ("52", PinFormat.TDES)

@@ -62,7 +62,7 @@ def test_a_rule_that_does_not_fit_earns_nothing(rule: PointsRule) -> None:
 
 
 def test_what_was_paid_with_points_earns_none() -> None:
-    step = a_step(4_000, 6_000, kinds=("points", "stored_balance"))
+    step = a_step(4_000, 500, 6_000, kinds=("points", "issuer_points", "stored_balance"))
     assert rules.earned(step, a_rule(basis_points=150)) == 90
 
 

@@ -20,7 +20,7 @@ from tests.factories.mixed import SHOP, a_code, a_mixed_batch, a_registered_card
 
 from obverse.authorization.batch import Batch
 from obverse.authorization.commands import Authorize, ByKey, Capture, Conclude, Reverse, ReverseByKey, Shown
-from obverse.authorization.model import Authorization, Decline, Entry, Status
+from obverse.authorization.model import Authorization, Decline, Entry, Purpose, Status
 from obverse.authorization.ports import LegAnswer, LegOutcome
 from obverse.cards.model import Card, CardState, Controls, SpentOn
 from obverse.codes.model import Code, Guesses
@@ -71,6 +71,13 @@ def test_p06_a_repeat_of_the_scan_hears_the_first_answer() -> None:
     batch = a_batch(card, code := a_code(card))
     command = shows(code.hash, key="twice")
     assert pays(batch, command) == pays(batch, replace(command, id=AuthorizationId(uuid4())))
+
+
+def test_asking_for_the_balance_leaves_the_code_for_the_payment() -> None:
+    card = a_fuel_card()
+    batch = a_batch(card, code := a_code(card))
+    assert pays(batch, shows(code.hash, purpose=Purpose.INQUIRY)).status is Status.APPROVED
+    assert pays(batch, shows(code.hash)).status is Status.APPROVED
 
 
 @pytest.mark.parametrize(
@@ -138,6 +145,7 @@ def test_p10_guesses_shut_the_terminal_then_the_merchant_then_ask_everybody_for_
     answers = [pays(batch, shows(f"made up {n}".encode())).decline for n in range(12)]
     assert answers == [Decline.UNKNOWN_CODE] * 10 + [Decline.TOO_MANY_GUESSES] * 2
     assert batch.guesses == {(SHOP.id, "TERM0001"): 12}, "what is tried behind a shut door counts as well"
+    assert batch.guessed_too_often() == [(SHOP.id, "TERM0001", 12)]
     assert pays(batch, shows(codes[0].hash)).decline is Decline.TOO_MANY_GUESSES
     next_till = shows(codes[0].hash, terminal="TERM0002")
     assert pays(batch, next_till).status is Status.APPROVED

@@ -38,6 +38,14 @@ def test_a_pin_comes_out_as_it_was_typed(format_: PinFormat, pin: str) -> None:
     assert KEYS.open(block, Secret(NUMBER)) == Secret(pin)
 
 
+def test_pr12_a_pin_beside_a_real_cards_number_is_its_banks_and_left_alone() -> None:
+    ours = PinKeys(Secret(PIN_KEY), own_bin=NUMBER[:6])
+    banks = PinBlock(PinFormat.TDES, Secret("0123456789ABCDEF"))
+    assert ours.open(banks, Secret("9530101234567896")) is None
+    with pytest.raises(PinBlockRefused):
+        ours.open(banks, Secret(NUMBER))
+
+
 @pytest.mark.parametrize(
     ("number", "pin", "text"),
     [

@@ -12,7 +12,7 @@ from obverse.kit import errors as kit_errors
 from obverse.kit.errors import NotFound, ObverseError, Unavailable
 from obverse.networks.iso8583 import response_codes
 
-NEVER_AT_THIS_DOOR = {"error", "cannot_start"}
+NEVER_AT_THIS_DOOR = {"error", "cannot_start", "balances_needed"}
 
 
 @pytest.mark.parametrize("decline", list(Decline))
@@ -31,8 +31,16 @@ def test_every_refusal_has_a_row(module: object) -> None:
 
 
 def test_guesses_look_alike() -> None:
-    """A wrong number, a wrong expiry date and a wrong CVV cannot be told apart (P17)."""
-    assert response_codes.DECLINES[Decline.UNKNOWN_CARD] == response_codes.DECLINES[Decline.WRONG_DETAILS]
+    """A wrong number, a wrong expiry date, a wrong CVV and a code that is no good look the same (P17)."""
+    guesses = (
+        Decline.UNKNOWN_CARD,
+        Decline.WRONG_DETAILS,
+        Decline.UNKNOWN_CODE,
+        Decline.CODE_USED,
+        Decline.CODE_EXPIRED,
+        Decline.TOO_MANY_GUESSES,
+    )
+    assert {response_codes.DECLINES[guess] for guess in guesses} == {"14"}
 
 
 @pytest.mark.parametrize(

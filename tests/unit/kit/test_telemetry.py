@@ -44,6 +44,7 @@ def lines(log: io.StringIO) -> list[dict[str, Any]]:
         pytest.param("4111-1111-1111-1111", "411111******1111", id="with dashes"),
         pytest.param(f"PAN{VISA}X", "PAN411111******1111X", id="between letters"),
         pytest.param(f"0100{VISA}000000000000034000", "***", id="inside a longer run of digits"),
+        pytest.param("9410124829153066274", "941012*********6274", id="a payment code"),
         pytest.param("29141777631706", "29141777631706", id="fails Luhn"),
         pytest.param("34000 won at 2026-11-20T10:00", "34000 won at 2026-11-20T10:00", id="amount and time"),
         pytest.param("", "", id="empty"),

@@ -58,6 +58,12 @@ def test_p11_the_trace_shows_no_number_no_cvv_and_no_expiry() -> None:
     assert not {"14", "35", "45", "48", "52", "55"} & entry.fields.keys()
 
 
+def test_p11_the_trace_masks_a_payment_code_like_a_number() -> None:
+    trace = Trace(Clock())
+    trace.iso8583("Till", "Obverse", a_payment(**{"2": "9410124829153066274", "22": "030"}))
+    assert trace.since(0)[0].fields["2"] == "941012*********6274"
+
+
 def test_the_trace_tells_what_is_new_and_forgets_what_is_old() -> None:
     trace = Trace(Clock())
     for _ in range(KEPT_MAX + 10):

@@ -1,4 +1,4 @@
-"""The cards' SQL: `cards`, whose they are (`holding`), claim `links`, and hashes on older keys."""
+"""The cards' SQL: `cards`, whose they are (`holding`), `registered` ones, claim `links`, older keys."""
 
 from obverse.cards.repository.cards import (
     find,
@@ -6,20 +6,23 @@ from obverse.cards.repository.cards import (
     find_page,
     get,
     insert,
-    insert_stored_value,
+    insert_lasting,
     load,
     lock,
     lock_one,
     next_serials,
     of_holder,
+    partition_of_number,
     save_uses,
     set_state,
 )
+from obverse.cards.repository.funding import lock_funded_by, take_out_source
 from obverse.cards.repository.holding import (
     count_pin_failure,
     hand_on,
     pin_hints,
     set_details,
+    set_funding,
     set_holder,
     set_pin,
 )
@@ -30,40 +33,60 @@ from obverse.cards.repository.links import (
     mark_claimed,
     mark_withdrawn,
 )
+from obverse.cards.repository.registered import (
+    find_registered,
+    forget_number,
+    lock_registered,
+    renew_registered,
+)
 from obverse.cards.repository.rekeying import (
     StaleCard,
+    StaleRegistration,
     count_stale,
+    count_stale_registrations,
     lock_stale,
+    lock_stale_registrations,
     rehash,
 )
 
 __all__ = [
     "StaleCard",
+    "StaleRegistration",
     "count_pin_failure",
     "count_stale",
+    "count_stale_registrations",
     "find",
     "find_by_request",
     "find_link",
     "find_page",
+    "find_registered",
+    "forget_number",
     "get",
     "hand_on",
     "insert",
+    "insert_lasting",
     "insert_links",
-    "insert_stored_value",
     "links_of_cards",
     "load",
     "lock",
+    "lock_funded_by",
     "lock_one",
+    "lock_registered",
     "lock_stale",
+    "lock_stale_registrations",
     "mark_claimed",
     "mark_withdrawn",
     "next_serials",
     "of_holder",
+    "partition_of_number",
     "pin_hints",
     "rehash",
+    "renew_registered",
     "save_uses",
     "set_details",
+    "set_funding",
     "set_holder",
     "set_pin",
     "set_state",
+    "take_out_source",
 ]

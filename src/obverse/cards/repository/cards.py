@@ -18,24 +18,24 @@ from obverse.kit.database import Connection, Table
 from obverse.kit.ids import CardId, MemberId, PartitionId
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 
-_COLUMNS: Final = """
+COLUMNS: Final = """
 partition_id, id, kind, state, bin, serial, last_four, number_hash, member_id, held_by, currency,
 amount_limit_minor, per_payment_limit_minor, merchant_id, categories, spent_on, uses, services, merchants,
 uses_left, spent_minor, expires_at, funding, created_at, metadata::text, programme_id, batch_id,
 face_value_minor, name, pin_hash, pin_failures, tell_of_use, holder_token_hash is not null as is_held,
-vault_card_id
+vault_card_id, own_source_id
 """
 
 # The hottest statement of the platform. Both arms of the `or` have an index of their own, which PostgreSQL
 # joins in a bitmap. Locks are taken in id order, so that two batches over the same cards cannot deadlock.
 LOCK: Final = f"""
-select {_COLUMNS} from cards
+select {COLUMNS} from cards
 where partition_id = $1 and (number_hash = any($2::bytea[]) or id = any($3::uuid[]))
 order by id for update
 """
 
 FIND: Final = f"""
-select {_COLUMNS} from cards
+select {COLUMNS} from cards
 where partition_id = $1 and (number_hash = any($2::bytea[]) or id = any($3::uuid[]))
 """
 
@@ -48,21 +48,23 @@ where cards.partition_id = $1 and cards.id = used.id
 """
 
 # An id alone does not tell its partition; naming all of them keeps the look-up on the primary key.
-GET: Final = f"select {_COLUMNS} from cards where partition_id = any($1::smallint[]) and id = $2"
+GET: Final = f"select {COLUMNS} from cards where partition_id = any($1::smallint[]) and id = $2"
 
 LOCK_ONE: Final = GET + " for update"
 
 LOAD: Final = f"""
-select {_COLUMNS} from cards where partition_id = any($1::smallint[]) and id = any($2::uuid[])
+select {COLUMNS} from cards where partition_id = any($1::smallint[]) and id = any($2::uuid[])
 """
 
-OF_HOLDER: Final = f"select {_COLUMNS} from cards where holder_token_hash = $1"
+OF_HOLDER: Final = f"select {COLUMNS} from cards where holder_token_hash = $1"
 
 PAGE: Final = f"""
-select {_COLUMNS} from cards
+select {COLUMNS} from cards
 where member_id = $1 and id < coalesce($2, {NEWEST})
 order by id desc limit $3
 """
+
+PARTITION_OF_NUMBER: Final = "select partition_id from cards where number_hash = any($1::bytea[]) limit 1"
 
 # One round trip for any number of serials.
 NEXT_SERIALS: Final = "select nextval('card_serials') from generate_series(1, $1)"
@@ -84,7 +86,7 @@ on conflict (partition_id, request_key) where request_key is not null do nothing
 returning id
 """
 
-STORED_VALUE: Final = Table(
+LASTING: Final = Table(
     "cards",
     {
         "partition_id": "smallint",
@@ -114,13 +116,15 @@ STORED_VALUE: Final = Table(
         "tell_of_use": "boolean",
         "services": "text[]",
         "merchants": "uuid[]",
+        "vault_card_id": "uuid",
+        "own_source_id": "uuid",
         "request_key": "text",
         "request_fingerprint": "bytea",
     },
 )
 
 FIND_BY_REQUEST: Final = f"""
-select {_COLUMNS}, request_fingerprint
+select {COLUMNS}, request_fingerprint
 from unnest($2::text[]) with ordinality as asked (request_key, position) join cards using (request_key)
 where partition_id = $1
 order by position
@@ -133,14 +137,14 @@ async def lock(
     conn: Connection, partition_id: PartitionId, number_hashes: Sequence[bytes], ids: Sequence[CardId]
 ) -> list[Card]:
     """The cards with one of these hashes or ids, locked in id order until the commit. One statement."""
-    return [_card(row) for row in await conn.fetch(LOCK, partition_id, number_hashes, ids)]
+    return [as_card(row) for row in await conn.fetch(LOCK, partition_id, number_hashes, ids)]
 
 
 async def find(
     conn: Connection, partition_id: PartitionId, number_hashes: Sequence[bytes], ids: Sequence[CardId]
 ) -> list[Card]:
     """The same cards without locking them, for a dry run."""
-    return [_card(row) for row in await conn.fetch(FIND, partition_id, number_hashes, ids)]
+    return [as_card(row) for row in await conn.fetch(FIND, partition_id, number_hashes, ids)]
 
 
 async def save_uses(conn: Connection, partition_id: PartitionId, uses: Sequence[CardUse]) -> None:
@@ -159,32 +163,38 @@ async def save_uses(conn: Connection, partition_id: PartitionId, uses: Sequence[
 async def get(conn: Connection, partitions: Sequence[PartitionId], card_id: CardId) -> Card | None:
     """The card with this id, in whichever of these partitions it is."""
     row = await conn.fetchrow(GET, partitions, card_id)
-    return _card(row) if row else None
+    return as_card(row) if row else None
 
 
 async def load(
     conn: Connection, partitions: Sequence[PartitionId], ids: Sequence[CardId]
 ) -> dict[CardId, Card]:
     """The cards with these ids, in whichever of these partitions each is, without a lock."""
-    return {card.id: card for card in map(_card, await conn.fetch(LOAD, partitions, ids))}
+    return {card.id: card for card in map(as_card, await conn.fetch(LOAD, partitions, ids))}
 
 
 async def lock_one(conn: Connection, partitions: Sequence[PartitionId], card_id: CardId) -> Card | None:
     """The same, locked until the commit."""
     row = await conn.fetchrow(LOCK_ONE, partitions, card_id)
-    return _card(row) if row else None
+    return as_card(row) if row else None
 
 
 async def of_holder(conn: Connection, token_hash: bytes) -> Card | None:
     """The card whose recipient holds this token."""
     row = await conn.fetchrow(OF_HOLDER, token_hash)
-    return _card(row) if row else None
+    return as_card(row) if row else None
 
 
 async def find_page(conn: Connection, page: PageRequest, member_id: MemberId) -> Page[Card]:
     """A member's cards, newest first, handed-over ones included."""
     rows = await conn.fetch(PAGE, member_id, page.after, page.limit + 1)
-    return cut([_card(row) for row in rows], page, lambda card: card.id)
+    return cut([as_card(row) for row in rows], page, lambda card: card.id)
+
+
+async def partition_of_number(conn: Connection, hashes: Sequence[bytes]) -> PartitionId | None:
+    """Where the card with this number is kept, for a number that does not tell: a registered card's."""
+    found: PartitionId | None = await conn.fetchval(PARTITION_OF_NUMBER, hashes)
+    return found
 
 
 async def next_serials(conn: Connection, count: int) -> list[int]:
@@ -235,28 +245,28 @@ async def insert(
     return len(rows)
 
 
-async def insert_stored_value(
+async def insert_lasting(
     conn: Connection,
     cards: Sequence[Card],
     number_hash_key: int,
     request_keys: Sequence[str | None],
     request_fingerprint: bytes | None,
 ) -> None:
-    """Store cards with balances of their own, by COPY: arrays of arrays are no way to send their lists.
+    """Store cards with sources of their own, by COPY: arrays of arrays are no way to send their lists.
 
     Violates `cards_request_key` where a twin with the same request keys came first.
     """
     await conn.copy_records_to_table(
-        STORED_VALUE.name,
-        columns=list(STORED_VALUE.columns),
+        LASTING.name,
+        columns=list(LASTING.columns),
         records=[
-            (*_stored_value_row(card, number_hash_key), key, request_fingerprint)
+            (*_lasting_row(card, number_hash_key), key, request_fingerprint)
             for card, key in zip(cards, request_keys, strict=True)
         ],
     )
 
 
-def _stored_value_row(card: Card, number_hash_key: int) -> tuple[object, ...]:
+def _lasting_row(card: Card, number_hash_key: int) -> tuple[object, ...]:
     return (
         card.partition_id,
         card.id,
@@ -285,6 +295,8 @@ def _stored_value_row(card: Card, number_hash_key: int) -> tuple[object, ...]:
         card.tell_of_use,
         card.controls.services,
         card.controls.merchants,
+        card.vault_card_id,
+        card.own_source,
     )
 
 
@@ -293,7 +305,7 @@ async def find_by_request(
 ) -> list[tuple[Card, bytes]]:
     """The cards that an earlier order with these keys made, in their order, each with its fingerprint."""
     rows = await conn.fetch(FIND_BY_REQUEST, partition_id, request_keys)
-    return [(_card(row), row["request_fingerprint"]) for row in rows]
+    return [(as_card(row), row["request_fingerprint"]) for row in rows]
 
 
 async def set_state(
@@ -311,12 +323,13 @@ _SPENT_ON: Final = {spent_on.value: spent_on for spent_on in SpentOn}
 _NO_METADATA: Final[dict[str, str]] = {}
 
 
-def _card(row: Any) -> Card:
+def as_card(row: Any) -> Card:
+    """A row of `COLUMNS`."""
     partition_id, id_, kind, state, bin_, serial, last_four, number_hash, *rest = row
     member_id, held_by, currency, amount_limit_minor, per_payment_limit_minor, merchant_id, *rest = rest
     categories, spent_on, uses, services, merchants, uses_left, spent_minor, expires_at, *rest = rest
     funding, created_at, metadata, programme_id, batch_id, face_value_minor, name, *rest = rest
-    pin_hash, pin_failures, tell_of_use, is_held, vault_card_id, *_ = rest
+    pin_hash, pin_failures, tell_of_use, is_held, vault_card_id, own_source, *_ = rest
     controls = Controls(
         amount_limit_minor,
         per_payment_limit_minor,
@@ -355,4 +368,5 @@ def _card(row: Any) -> Card:
         tell_of_use,
         is_held,
         vault_card_id,
+        own_source,
     )

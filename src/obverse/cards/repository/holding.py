@@ -13,7 +13,7 @@ HAND_ON: Final = """
 update cards
 set held_by = $3, member_id = $4, state = $5, holder_token_hash = $6, serial = $7, last_four = $8,
     number_hash = $9, number_hash_key = $10, pin_hash = $11, pin_failures = $12, pin_hint = $13,
-    name = $14, tell_of_use = $15, metadata = $16::text::jsonb
+    name = $14, tell_of_use = $15, metadata = $16::text::jsonb, funding = $17
 where partition_id = $1 and id = $2
 """
 
@@ -34,6 +34,8 @@ PIN_HINTS: Final = """
 select id, pin_hint from cards
 where partition_id = $1 and id = any($2::uuid[]) and pin_hint is not null
 """
+
+SET_FUNDING: Final = "update cards set funding = $3 where partition_id = $1 and id = $2"
 
 SET_DETAILS: Final = "update cards set name = $3, tell_of_use = $4 where partition_id = $1 and id = $2"
 
@@ -60,6 +62,7 @@ async def hand_on(
         card.name,
         card.tell_of_use,
         json.dumps(dict(card.metadata)),
+        card.funding,
     )
 
 
@@ -83,6 +86,11 @@ async def pin_hints(conn: Connection, partition_id: PartitionId, ids: Sequence[C
     """What the holders of these cards wrote down to remember their PINs by."""
     rows = await conn.fetch(PIN_HINTS, partition_id, ids)
     return {CardId(row["id"]): row["pin_hint"] for row in rows}
+
+
+async def set_funding(conn: Connection, card: Card) -> None:
+    """Store what pays behind the card, in order."""
+    await conn.execute(SET_FUNDING, card.partition_id, card.id, card.funding)
 
 
 async def set_details(conn: Connection, card: Card) -> None:

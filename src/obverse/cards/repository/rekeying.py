@@ -5,14 +5,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from obverse.kit.database import Connection
-from obverse.kit.ids import CardId, PartitionId
+from obverse.kit.ids import CardId, PartitionId, VaultCardId
 
-COUNT_STALE: Final = "select count(*) from cards where number_hash_key < $1"
+COUNT_STALE: Final = "select count(*) from cards where number_hash_key < $1 and vault_card_id is null"
 
 # `skip locked` never waits, so this cannot deadlock with payments in whatever order it locks. This order
 # keeps it on the index: a scan of the table would pass over all the rows that earlier batches left behind.
 LOCK_STALE: Final = """
-select partition_id, id, bin, serial from cards where number_hash_key < $1
+select partition_id, id, bin, serial from cards where number_hash_key < $1 and vault_card_id is null
+order by number_hash_key limit $2 for update skip locked
+"""
+
+COUNT_STALE_REGISTRATIONS: Final = """
+select count(*) from cards where number_hash_key < $1 and vault_card_id is not null
+"""
+
+LOCK_STALE_REGISTRATIONS: Final = """
+select partition_id, id, vault_card_id from cards where number_hash_key < $1 and vault_card_id is not null
 order by number_hash_key limit $2 for update skip locked
 """
 
@@ -33,6 +42,15 @@ class StaleCard:
     serial: int
 
 
+@dataclass(frozen=True, slots=True)
+class StaleRegistration:
+    """A registered card of which the same is true."""
+
+    partition_id: PartitionId
+    id: CardId
+    vault_card_id: VaultCardId
+
+
 async def count_stale(conn: Connection, key_version: int) -> int:
     count: int = await conn.fetchval(COUNT_STALE, key_version)
     return count
@@ -43,9 +61,24 @@ async def lock_stale(conn: Connection, key_version: int, limit: int) -> list[Sta
     return [StaleCard(*row.values()) for row in await conn.fetch(LOCK_STALE, key_version, limit)]
 
 
+async def count_stale_registrations(conn: Connection, key_version: int) -> int:
+    count: int = await conn.fetchval(COUNT_STALE_REGISTRATIONS, key_version)
+    return count
+
+
+async def lock_stale_registrations(conn: Connection, key_version: int, limit: int) -> list[StaleRegistration]:
+    """Up to `limit` registered cards hashed under a key before `key_version`, as `lock_stale`."""
+    rows = await conn.fetch(LOCK_STALE_REGISTRATIONS, key_version, limit)
+    return [StaleRegistration(*row.values()) for row in rows]
+
+
 async def rehash(
-    conn: Connection, key_version: int, cards: Sequence[StaleCard], number_hashes: Sequence[bytes]
+    conn: Connection,
+    key_version: int,
+    cards: Sequence[StaleCard | StaleRegistration],
+    number_hashes: Sequence[bytes],
 ) -> None:
+    """Store the hashes of these cards' numbers under this key."""
     await conn.execute(
         REHASH,
         key_version,

@@ -17,7 +17,8 @@ from obverse.sandbox.terminal.pin_pad import SANDBOX_KEY, SANDBOX_KEY_AES
 
 HOST: Final = "127.0.0.1"
 _PARTNERS: Final = (
-    *("card_company", "card_company_files", "mall", "credit_bureau", "bank", "mail", "sms", "van", "control"),
+    *("card_company", "card_company_files", "mall", "credit_bureau", "bank", "mail", "sms", "van"),
+    *("points_issuers", "control"),
 )
 _DIAMETER_PORT: Final = 3868
 _PIN_KEYS: Final = {

@@ -119,7 +119,7 @@ class AgentsBatch(Journey):
 
         async def balance() -> object:
             asked = CardEntry(card.number, card.expiry, pin=card.pin)
-            return (await self.at_kiosk.balance(asked)).balance_minor
+            return (await self.at_kiosk.inquire(asked)).balance_minor
 
         check("the balance", await eventually(balance, CHARGED), CHARGED)
         paid = await self._pay(self.at_kiosk, card, CHARGED)

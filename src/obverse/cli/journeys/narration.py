@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from obverse.kit.clock import Clock
+from obverse.sandbox.trace import Entry
 
 _TOLD_OF_A_CALL: Final = ("amount", "currency", "credit_line", "entry", "road", "order")
 _TOLD_OF_AN_ANSWER: Final = (
@@ -48,11 +49,12 @@ class Narration:
 
     def message(self, reported: Mapping[str, Any]) -> None:
         """One entry of the sandbox's own trace, which is masked already."""
-        # What is reported whole is there to be checked, and told by what is beside it.
-        fields = {name: value for name, value in reported["fields"].items() if name != "whole"}
-        told = _iso8583(fields) if "11" in fields else _pairs(fields)
         at = datetime.fromisoformat(reported["at"])
-        self._lines.append(Line(at, reported["from"], reported["to"], _line(reported["kind"], told)))
+        self._pass(at, reported["from"], reported["to"], reported["kind"], reported["fields"])
+
+    def passed(self, entry: Entry) -> None:
+        """The same, where the journey itself stands at the till."""
+        self._pass(entry.at, entry.sender, entry.receiver, entry.kind, entry.fields)
 
     def say(self, sender: str, receiver: str, what: str) -> None:
         """Something with no secret in it."""
@@ -63,6 +65,12 @@ class Narration:
         lines = sorted(self._lines, key=lambda line: line.at)
         self._lines.clear()
         return lines
+
+    def _pass(self, at: datetime, sender: str, receiver: str, kind: str, reported: Mapping[str, Any]) -> None:
+        # What is reported whole is there to be checked, and told by what is beside it.
+        fields = {name: value for name, value in reported.items() if name != "whole"}
+        told = _iso8583(fields) if "11" in fields else _pairs(fields)
+        self._lines.append(Line(at, sender, receiver, _line(kind, told)))
 
     def _say(self, sender: str, receiver: str, what: str, told: Mapping[str, Any]) -> None:
         self._lines.append(Line(self._clock.now(), sender, receiver, _line(what, _pairs(told))))

@@ -109,7 +109,7 @@ class PlasticCard(Journey):
     async def brings_back(self) -> None:
         self.at_shop.claim(self.receipt, 5_000, refund=True)
         check("the upload", [receipt.response_code for receipt in await self.at_shop.upload()], ["00"])
-        left = await self.at_shop.balance(self._swiped(PIN))
+        left = await self.at_shop.inquire(self._swiped(PIN))
         check("the balance", (left.response_code, left.balance_minor), ("00", 35_000))
 
     @step("At the kiosk 40,000 won are too much: it gets 35,000 from the card, and takes the rest in cash")

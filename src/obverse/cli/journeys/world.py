@@ -19,6 +19,7 @@ from obverse.cli.journeys.places import LinkedCard, MerchantPlace, Places
 from obverse.kit.clock import Clock
 from obverse.kit.secret import Secret
 from obverse.sandbox.terminal import Shop, Till
+from obverse.sandbox.trace import Trace
 
 TIMEOUT_S: Final = 20.0
 _ZONE: Final = ZoneInfo("Asia/Seoul")
@@ -182,11 +183,15 @@ class World:
         form |= {"terminal": merchant.terminals[0], "rest_url": self.places.rest_url}
         check_status(await self._control.put("/mall", form))
 
-    def till(self, role: str) -> Till:
-        """A till of this merchant, connected to the clearing house."""
+    def till(self, role: str, *, relay: bool = False) -> Till:
+        """A till of this merchant, connected to the clearing house; with `relay` to us, who then are its
+        host: through the clearing house a real card's number goes to its card company (PR-2)."""
         place = self.merchant(role)
         shop = Shop(place.acquirer_id, place.merchant_no, place.terminals[0], place.name, place.category)
-        till = Till(*self.places.clearing_house, shop, clock=self._clock, rng=self.rng, timeout_s=TIMEOUT_S)
+        address = self.places.acquirer if relay else self.places.clearing_house
+        # The clearing house tells what it hears; we do not.
+        trace = Trace(self._clock, self._narration.passed) if relay else None
+        till = Till(*address, shop, clock=self._clock, rng=self.rng, timeout_s=TIMEOUT_S, trace=trace)
         self._stack.push_async_callback(till.close)
         return till
 

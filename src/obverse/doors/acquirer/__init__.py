@@ -6,6 +6,6 @@ asked. Wrong bytes close that connection, never the door. Field by field: docs/i
 
 from obverse.doors.acquirer.door import AcquirerDoor
 from obverse.doors.acquirer.limits import Limits
-from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine
+from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine, PointsDesk
 
-__all__ = ["AcquirerDoor", "ClaimDesk", "Limits", "MerchantDirectory", "PaymentEngine"]
+__all__ = ["AcquirerDoor", "ClaimDesk", "Limits", "MerchantDirectory", "PaymentEngine", "PointsDesk"]

@@ -11,7 +11,7 @@ import structlog
 from obverse.doors.acquirer.connection import Connection
 from obverse.doors.acquirer.limits import Limits
 from obverse.doors.acquirer.payments import Payments
-from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine
+from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine, PointsDesk
 from obverse.kit.errors import CannotStart
 from obverse.networks.iso8583.pin_blocks import PinKeys
 
@@ -19,7 +19,8 @@ log = structlog.get_logger(__name__)
 
 
 class AcquirerDoor:
-    """ISO 8583 over TCP. `now` is the platform's time, by which DE 7 gets its year; `pin_keys` open PINs.
+    """ISO 8583 over TCP. `now` is the platform's time, by which DE 7 gets its year; `pin_keys` open PINs;
+    without `points`, no card has any.
 
     Several processes may open the same port with `reuse_port`; the kernel then spreads the callers.
     """
@@ -33,8 +34,9 @@ class AcquirerDoor:
         now: Callable[[], datetime],
         limits: Limits | None = None,
         pin_keys: PinKeys | None = None,
+        points: PointsDesk | None = None,
     ) -> None:
-        self._payments = Payments(engine, claims, merchants, now, pin_keys or PinKeys())
+        self._payments = Payments(engine, claims, merchants, now, pin_keys or PinKeys(), points)
         self._limits = limits or Limits()
         self._connections: set[Connection] = set()
         self._all_gone = asyncio.Event()

@@ -10,7 +10,8 @@ from obverse.authorization.model import Authorization, AuthorizationRequest, Dec
 from obverse.clearing.claims import Attempt, ClaimKind, Road
 from obverse.doors.acquirer.amounts import amounts_told
 from obverse.doors.acquirer.batches import reconcile, upload
-from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine
+from obverse.doors.acquirer.points import points_told, shown
+from obverse.doors.acquirer.ports import ClaimDesk, MerchantDirectory, PaymentEngine, PointsDesk
 from obverse.kit.errors import ObverseError, Unavailable
 from obverse.kit.money import Money
 from obverse.merchants.model import Merchant
@@ -61,8 +62,10 @@ class Payments:
         merchants: MerchantDirectory,
         now: Callable[[], datetime],
         pin_keys: PinKeys,
+        points: PointsDesk | None,
     ) -> None:
         self._pin_keys = pin_keys
+        self._points = points
         self._engine = engine
         self._claims = claims
         self._merchants = merchants
@@ -125,11 +128,17 @@ class Payments:
             pin=None if block is None else self._pin_keys.open(block, message.number),
             partial=message.partial,
             purpose=message.purpose,
+            tender=message.picked.tender,
+            quote=message.picked.quote,
+            rrn=origin.rrn or None,
         )
         authorization = await self._engine.authorize(request)
-        code = response_codes.of_payment(authorization)
+        points = await shown(self._points, authorization, request.merchant)
+        code = response_codes.of_payment(authorization) if points is None else response_codes.APPROVED
         approval_code = authorization.approval_code if code in response_codes.APPROVALS else None
-        return answer(message.fields, code, approval_code, amounts_told(message.fields, authorization))
+        amounts = amounts_told(message.fields, authorization, points)
+        split = await points_told(self._points, authorization, points)
+        return answer(message.fields, code, approval_code, {**amounts, **split})
 
     async def _report(self, message: ReportMessage, arrived: datetime) -> bytes:
         """Take in what somebody has approved for us (WA-9). The money is spent: what the card no longer has

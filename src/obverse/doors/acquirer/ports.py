@@ -1,15 +1,18 @@
 """What the door needs from the house."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
 from obverse.authorization.model import Authorization, AuthorizationRequest
 from obverse.clearing.claims import Attempt, BatchTotals, Claim, TerminalBatch, Verdict
 from obverse.kit.errors import ObverseError
-from obverse.kit.ids import MerchantId
+from obverse.kit.ids import CardId, MerchantId, SourceId
 from obverse.kit.money import Money
 from obverse.kit.secret import Secret
 from obverse.merchants.model import Merchant
+from obverse.points.model import Issuer
+from obverse.points.quotes import Shown
 
 
 class PaymentEngine(Protocol):
@@ -93,4 +96,17 @@ class ClaimDesk(Protocol):
 class MerchantDirectory(Protocol):
     async def find(self, acquirer_id: str, merchant_no: str) -> Merchant | None:
         """The merchant known by DE 32 and DE 42."""
+        ...
+
+
+class PointsDesk(Protocol):
+    """Members' points, as a terminal's requests need them. Every method may raise `Unavailable`."""
+
+    async def quote(self, card_id: CardId, merchant: Merchant) -> Shown | None:
+        """What the points behind this card are worth at this merchant: no line where the card is registered
+        and has no points (PR-2), and None where it is neither registered nor has points."""
+        ...
+
+    async def issuers(self, sources: Collection[SourceId]) -> Mapping[SourceId, Issuer]:
+        """Whose points these accounts hold."""
         ...

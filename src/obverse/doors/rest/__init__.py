@@ -5,6 +5,6 @@ see what is decided here and nowhere else (P12, PF-11). Conventions: docs/rest.m
 """
 
 from obverse.doors.rest.app import create_app
-from obverse.doors.rest.services import Services
+from obverse.doors.rest.services import PointsRelay, Services
 
-__all__ = ["Services", "create_app"]
+__all__ = ["PointsRelay", "Services", "create_app"]

@@ -27,17 +27,19 @@ from obverse.doors.rest.shapes import (
     page_request,
 )
 from obverse.kit.errors import NotPermitted
-from obverse.kit.ids import ApiKeyId, MerchantId, from_text, to_text
+from obverse.kit.ids import ApiKeyId, MerchantId, PointsIssuerId, from_text, to_text
 
 _MANAGERS: Final = Allow(Scope.MERCHANTS)
 
 
 class NewApiKey(Body, frozen=True):
-    """`merchant` holds the key to one merchant; without it the key is a platform key."""
+    """`merchant` holds the key to one merchant, `points_issuer` to one points issuer; without either the key
+    is a platform key."""
 
     name: Text
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=len(Scope))]
     merchant: Id | None = None
+    points_issuer: Id | None = None
 
 
 class Rotation(Body, frozen=True):
@@ -54,6 +56,7 @@ class ApiKeyView(View, frozen=True):
     name: str
     last_four: str
     merchant: str | None
+    points_issuer: str | None
     scopes: Sequence[Scope]
     live: bool
     created: datetime
@@ -73,8 +76,17 @@ async def create_api_key(request: HttpRequest, data: JSONBody[NewApiKey]) -> Api
     if data.merchant is not None:
         merchant = await joined.merchants.get(MerchantId(from_text("mer", data.merchant, "merchant")))
         merchant_id = merchant.id
+    issuer_id = None
+    if data.points_issuer is not None:
+        issuer_id = PointsIssuerId(from_text("pis", data.points_issuer, "points_issuer"))
+        await joined.relay.issuers.check_known([issuer_id], "points_issuer")
     key, token = await joined.access.create(
-        data.name, frozenset(data.scopes), merchant_id=merchant_id, live=caller.key.live, by=caller.actor
+        data.name,
+        frozenset(data.scopes),
+        merchant_id=merchant_id,
+        live=caller.key.live,
+        by=caller.actor,
+        issuer_id=issuer_id,
     )
     return _view(key, token.reveal())
 
@@ -121,6 +133,7 @@ def _view(key: ApiKey, token: str | None = None) -> ApiKeyView:
         name=key.name,
         last_four=key.last_four,
         merchant=id_text("mer", key.merchant_id),
+        points_issuer=id_text("pis", key.issuer_id),
         scopes=sorted(key.scopes),
         live=key.live,
         created=key.created_at,

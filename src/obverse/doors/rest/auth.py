@@ -16,7 +16,7 @@ from obverse.doors.rest.errors import Unauthenticated
 from obverse.doors.rest.request import raw_header
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.kit.errors import InvalidRequest, NotPermitted, ObverseError
-from obverse.kit.ids import MemberId, MerchantId, from_text, to_text
+from obverse.kit.ids import MemberId, MerchantId, PointsIssuerId, from_text, to_text
 from obverse.kit.secret import Secret
 from obverse.members import Session
 from obverse.merchants import Application, ApplicationNotFound, MerchantNotFound
@@ -120,13 +120,28 @@ class Allow:
             raise NotPermitted
         if key.merchant_id is not None and not self.merchant_keys:
             raise NotPermitted
+        # Held to no merchant, it would pass for the platform's own; it has a route of its own.
+        if key.issuer_id is not None:
+            raise NotPermitted
         return Caller(key.holder_id.hex, key=key)
 
 
 class AnyKey(Allow):
-    """Lets in every API key, whatever its scopes; which objects it reaches is for the route to say."""
+    """Lets in every API key of ours and of merchants, whatever its scopes; which objects it reaches is for
+    the route to say."""
 
     def _key(self, key: ApiKey) -> Caller:
+        if key.issuer_id is not None:
+            raise NotPermitted
+        return Caller(key.holder_id.hex, key=key)
+
+
+class PointsIssuerKey(Allow):
+    """For look-ups: a key of one points issuer, and nobody else (PR-9)."""
+
+    def _key(self, key: ApiKey) -> Caller:
+        if key.issuer_id is None or Scope.POINTS not in key.scopes:
+            raise NotPermitted
         return Caller(key.holder_id.hex, key=key)
 
 
@@ -203,6 +218,14 @@ def member_of(request: HttpRequest) -> MemberId:
     member_id = caller_of(request).member_id
     assert member_id is not None, "the route lets in members only"
     return member_id
+
+
+def issuer_of(request: HttpRequest) -> PointsIssuerId:
+    """The points issuer whose key was let in, on a route that lets in such keys only."""
+    key = caller_of(request).key
+    issuer_id = key.issuer_id if key is not None else None
+    assert issuer_id is not None, "the route lets in keys of points issuers only"
+    return issuer_id
 
 
 def checkout_of(request: HttpRequest) -> Checkout:

@@ -12,7 +12,8 @@ from obverse.authorization.model import Authorization, AuthorizationRequest, Ent
 from obverse.doors.rest.answer import Answer, Repeatable
 from obverse.doors.rest.auth import Allow, Caller, caller_of
 from obverse.doors.rest.declines import FOR_MEMBERS, FOR_MERCHANTS, DeclineView
-from obverse.doors.rest.payments import check_outcome, expiry_of, merchant_of
+from obverse.doors.rest.payment_means import expiry_of
+from obverse.doors.rest.payments import check_outcome, merchant_of
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.doors.rest.shapes import (
     Body,

@@ -22,7 +22,7 @@ from obverse.cards import (
     HeldBy,
     SpentOn,
     Viewer,
-    face_expiry,
+    face_expiry_of,
     sight,
 )
 from obverse.doors.rest.answer import Answer, Repeatable
@@ -47,7 +47,7 @@ from obverse.doors.rest.shapes import (
 )
 from obverse.kit.errors import InvalidRequest
 from obverse.kit.ids import CardId, MemberId, MerchantId, SourceId, from_text, to_text
-from obverse.wallet import CardWish, SourceNotFound, SourceState
+from obverse.wallet import FOR_NEW_CARDS, CardWish, SourceNotFound, SourceState
 
 _OWNERS: Final = Allow(Scope.CARDS, members=True)
 _HOLDING_MEMBERS: Final = Allow(members=True)
@@ -283,7 +283,11 @@ async def _funding(joined: Services, member_id: MemberId, data: NewCard) -> tupl
         return None
     currency = currency_code(data.currency)
     sources = await joined.wallet.list(member_id)
-    chosen = tuple(s.id for s in sources if s.currency == currency and s.state is SourceState.ACTIVE)
+    chosen = tuple(
+        source.id
+        for source in sources
+        if source.currency == currency and source.state is SourceState.ACTIVE and source.kind in FOR_NEW_CARDS
+    )
     if not chosen:
         raise SourceNotFound("currency")
     return chosen
@@ -311,7 +315,7 @@ async def _drawn(joined: Services, caller: Caller, cards: Sequence[Card]) -> set
 def card_view(card: Card, viewer: Viewer, *, drawn: bool = False) -> CardView:
     """The card as this viewer may see it; the recipient of a card learns nothing of its member (OT-8)."""
     seen = sight(card, viewer)
-    year, month = face_date(face_expiry(card.created_at))
+    year, month = face_date(face_expiry_of(card))
     given_away = viewer is Viewer.MEMBER and not seen.number
     return CardView(
         id=to_text("card", card.id),

@@ -27,6 +27,9 @@ class RuleView(msgspec.Struct, frozen=True):
 _NOT_ACCEPTED: Final = DeclineView("card_not_accepted", "This card cannot pay here. Ask for another one.")
 _NOT_APPROVED: Final = DeclineView("not_approved", "This amount was not approved. Ask for another card.")
 _TRY_LATER: Final = DeclineView("try_again_later", "No answer could be had. Try again with a new key.")
+_OTHER_POINTS: Final = DeclineView(
+    "points_not_approved", "These points cannot pay that. Pick others, or another amount."
+)
 
 FOR_MERCHANTS: Final[dict[Decline, DeclineView]] = {
     Decline.UNKNOWN_CARD: _NOT_ACCEPTED,
@@ -47,6 +50,22 @@ FOR_MERCHANTS: Final[dict[Decline, DeclineView]] = {
     Decline.STORED_VALUE_NOT_ALLOWED: _NOT_ACCEPTED,
     Decline.NOT_CHARGEABLE: _NOT_ACCEPTED,
     Decline.NOT_ACTIVATABLE: _NOT_ACCEPTED,
+    Decline.NOT_REGISTERED: DeclineView("card_not_registered", "No member has registered this card."),
+    Decline.UNKNOWN_CODE: _NOT_ACCEPTED,
+    Decline.CODE_USED: _NOT_ACCEPTED,
+    Decline.CODE_EXPIRED: _NOT_ACCEPTED,
+    Decline.TOO_MANY_GUESSES: _NOT_ACCEPTED,
+    Decline.PROOF_NEEDED: DeclineView("proof_needed", "The holder has to type the PIN, or use a passkey."),
+    Decline.TENDER_INVALID: DeclineView("tender_invalid", "What was picked is not behind this card."),
+    Decline.TENDER_TOO_LARGE: DeclineView("tender_too_large", "More was picked than is to be paid."),
+    Decline.QUOTE_EXPIRED: DeclineView("quote_expired", "The rates that were shown are over. Ask again."),
+    Decline.POINTS_NOT_ACCEPTED: _OTHER_POINTS,
+    Decline.POINTS_BELOW_MINIMUM: _OTHER_POINTS,
+    Decline.POINTS_ABOVE_MAXIMUM: _OTHER_POINTS,
+    Decline.INSUFFICIENT_POINTS: _OTHER_POINTS,
+    Decline.POINTS_ISSUER_DECLINED: _NOT_APPROVED,
+    Decline.POINTS_ISSUER_UNAVAILABLE: _TRY_LATER,
+    Decline.POINTS_ISSUER_LATE: _TRY_LATER,
     Decline.CHARGE_UNIT: DeclineView("charge_unit", "This card is charged in other steps."),
     Decline.BALANCE_CEILING: DeclineView("balance_ceiling", "The card would hold more than it may."),
     Decline.NOT_AN_AGENT: DeclineView("not_an_agent", "Only agents sell cards and charge them."),
@@ -92,12 +111,28 @@ FOR_MEMBERS: Final[dict[Decline, DeclineView]] = {
         Decline.CHARGE_UNIT: "The amount is no multiple of the unit in which the card is charged.",
         Decline.BALANCE_CEILING: "The card would hold more than its programme allows.",
         Decline.NOT_ACTIVATABLE: "The card is sold already, is no agent's card, or costs another amount.",
+        Decline.NOT_REGISTERED: "No member has registered this card.",
+        Decline.UNKNOWN_CODE: "There is no such payment code.",
+        Decline.CODE_USED: "The payment code has been used.",
+        Decline.CODE_EXPIRED: "The payment code is not good at this time.",
+        Decline.TOO_MANY_GUESSES: "Too many codes that do not exist were tried there. Try again later.",
+        Decline.PROOF_NEEDED: "This amount needs your PIN or a passkey beside the code.",
+        Decline.TENDER_INVALID: "What was picked is not behind the card.",
+        Decline.TENDER_TOO_LARGE: "More was picked than was to be paid.",
+        Decline.QUOTE_EXPIRED: "The rates that were shown are over.",
+        Decline.POINTS_NOT_ACCEPTED: "The merchant does not take these points, or their issuer is suspended.",
+        Decline.POINTS_BELOW_MINIMUM: "The amount takes fewer points than the issuer lets be spent at once.",
+        Decline.POINTS_ABOVE_MAXIMUM: "The amount takes more points than the issuer lets be spent at once.",
+        Decline.INSUFFICIENT_POINTS: "There are not enough points.",
+        Decline.POINTS_ISSUER_DECLINED: "The points' issuer declined.",
+        Decline.POINTS_ISSUER_UNAVAILABLE: "The points' issuer could not be reached.",
+        Decline.POINTS_ISSUER_LATE: "The points' issuer did not answer in time.",
         Decline.REVERSED: "The payment was reversed.",
         Decline.KEY_REUSED: "The same key came with another payment.",
     }.items()
 }
 
-_LAST_QUESTIONS: Final = (Rule.KNOWN_CARD, Rule.CARD_DETAILS, Rule.PIN)
+_LAST_QUESTIONS: Final = (Rule.CODE, Rule.KNOWN_CARD, Rule.CARD_DETAILS, Rule.PIN, Rule.PROOF)
 """Where one of these fails, the rules that follow it are not asked any more."""
 
 _NAMES: Final = [(at, rule, str(rule.name).lower()) for at, rule in enumerate(ORDER)]

@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
 from obverse.doors.rest.auth import Everyone
-from obverse.doors.rest.errors import PROBLEMS
+from obverse.doors.rest.problems import PROBLEMS
 from obverse.doors.rest.services import HttpRequest
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")

@@ -13,10 +13,12 @@ from msgspec import Meta
 from obverse.access.model import Scope
 from obverse.cards import (
     Address,
+    CardKind,
     Fulfilment,
     FulfilmentNotFound,
     FulfilmentState,
     MakerLine,
+    NotPhysical,
     Place,
     PlasticWish,
     Viewer,
@@ -130,6 +132,8 @@ async def preview_card(
     """What the card would look like in plastic, obverse and reverse; its number masked."""
     joined = services(request)
     card = await own_card(joined, caller_of(request), card_id)
+    if card.kind is CardKind.REGISTERED:
+        raise NotPhysical(card.id)
     programme = await joined.programmes.get(card.programme_id) if card.programme_id is not None else None
     drawing = plastic.draw(
         plastic.check_design(design),

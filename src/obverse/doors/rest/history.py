@@ -43,7 +43,7 @@ class EntryView(View, frozen=True):
     """What one event did to one funding source, below zero where it took from it.
 
     `balance` is what could be spent of it afterwards, where something is stored. `pending`: held, and not
-    claimed yet.
+    claimed yet. `units` are of an issuer's points, below zero where it took them.
     """
 
     id: str
@@ -62,6 +62,7 @@ class EntryView(View, frozen=True):
     merchant: str | None
     merchant_name: str | None
     payment: str | None
+    units: int | None = None
 
 
 @get("/v1/history", before_request=_READERS, tags=["history"])
@@ -186,6 +187,7 @@ def _view(entry: Entry) -> EntryView:
         merchant=id_text("mer", entry.merchant_id),
         merchant_name=entry.merchant_name,
         payment=id_text("auth", entry.authorization_id),
+        units=entry.units,
     )
 
 

@@ -6,10 +6,10 @@ from msgspec import Meta
 
 from obverse.cards.model import CardKind
 from obverse.doors.rest.auth import Caller
-from obverse.doors.rest.shapes import Amount, Body, Reason, View
+from obverse.doors.rest.shapes import Amount, Body, Id, Reason, View
 from obverse.kit.secret import Secret
 from obverse.merchants import BankAccount, Decision, FeePlan, Rhythm, SealedAccount, Terms
-from obverse.merchants.rules import BASIS_POINTS_MAX
+from obverse.merchants.rules import ACCEPTS_POINTS_MAX, BASIS_POINTS_MAX
 
 AcquirerId = Annotated[str, Meta(pattern="^[0-9]{1,11}$", max_length=11, description="ISO 8583 DE 32.")]
 MerchantNo = Annotated[
@@ -19,6 +19,9 @@ Terminal = Annotated[str, Meta(pattern="^[A-Za-z0-9]{1,8}$", max_length=8, descr
 Terminals = Annotated[tuple[Terminal, ...], Meta(max_length=100)]
 Accepts = Annotated[
     tuple[CardKind, ...], Meta(min_length=1, max_length=len(CardKind), description="Kinds of cards.")
+]
+AcceptsPoints = Annotated[
+    tuple[Id, ...], Meta(max_length=ACCEPTS_POINTS_MAX, description="Points issuers whose points it takes.")
 ]
 
 ONE_TIME_ONLY: Final = (CardKind.ONE_TIME,)

@@ -15,6 +15,7 @@ from obverse.doors.rest.auth import Allow, caller_of
 from obverse.doors.rest.merchant_shapes import (
     ONE_TIME_ONLY,
     Accepts,
+    AcceptsPoints,
     AcquirerId,
     DecisionBody,
     FeePlanShape,
@@ -30,6 +31,7 @@ from obverse.doors.rest.merchant_shapes import (
 from obverse.doors.rest.services import HttpRequest, services
 from obverse.doors.rest.shapes import (
     After,
+    Amount,
     Body,
     Category,
     Limit,
@@ -41,7 +43,7 @@ from obverse.doors.rest.shapes import (
     list_view,
     page_request,
 )
-from obverse.kit.ids import MerchantId, from_text, to_text
+from obverse.kit.ids import MerchantId, PointsIssuerId, from_text, to_text
 from obverse.merchants import (
     FeePlan,
     Merchant,
@@ -53,6 +55,7 @@ from obverse.merchants import (
 
 _MANAGERS: Final = Allow(Scope.MERCHANTS)
 _READERS: Final = Allow(Scope.PAYMENTS, merchant_keys=True)
+_POINTS: Final = "accepts_points"
 
 
 class NewMerchant(Body, frozen=True):
@@ -79,6 +82,8 @@ class MerchantChangeBody(Body, frozen=True):
     accepts: Accepts | None = None
     fee_plan: FeePlanShape | None = None
     is_agent: bool | None = None
+    accepts_points: AcceptsPoints | None = None
+    code_proof_from: Amount | None = None
 
 
 class NewPayout(PayoutBody, frozen=True, kw_only=True):
@@ -86,7 +91,10 @@ class NewPayout(PayoutBody, frozen=True, kw_only=True):
 
 
 class MerchantView(View, frozen=True):
-    """A merchant; `is_agent` tells whether it sells cards and takes cash for them."""
+    """A merchant; `is_agent` tells whether it sells cards and takes cash for them.
+
+    From `code_proof_from` on a payment code needs a PIN or a passkey besides; null: the platform's amount.
+    """
 
     id: str
     object: str
@@ -97,6 +105,8 @@ class MerchantView(View, frozen=True):
     terminals: Sequence[str]
     state: MerchantState
     accepts: Sequence[str]
+    accepts_points: Sequence[str]
+    code_proof_from: int | None
     fee_plan: FeePlanShape
     payout: PayoutView
     is_agent: bool
@@ -150,6 +160,10 @@ async def change_merchant(
 ) -> MerchantView:
     """Change what is given, and leave the rest. Fees and accepted cards hold for payments from now on."""
     plan = data.fee_plan
+    issuers = None
+    if data.accepts_points is not None:
+        issuers = frozenset(PointsIssuerId(from_text("pis", id_, _POINTS)) for id_ in data.accepts_points)
+        await services(request).relay.issuers.check_known(issuers, _POINTS)
     wanted = MerchantChange(
         name=data.name,
         category=data.category,
@@ -157,6 +171,8 @@ async def change_merchant(
         accepts=frozenset(kind.value for kind in data.accepts) if data.accepts is not None else None,
         fee_plan=FeePlan(plan.basis_points, plan.fixed) if plan is not None else None,
         is_agent=data.is_agent,
+        accepts_points=issuers,
+        code_proof_from_minor=data.code_proof_from,
     )
     merchant = await services(request).merchants.change(
         MerchantId(from_text("mer", merchant_id)), wanted, decision(caller_of(request), data.reason)
@@ -226,6 +242,8 @@ def _view(merchant: Merchant) -> MerchantView:
         terminals=merchant.terminals,
         state=merchant.state,
         accepts=sorted(merchant.accepts),
+        accepts_points=sorted(to_text("pis", id_) for id_ in merchant.accepts_points),
+        code_proof_from=merchant.code_proof_from_minor,
         fee_plan=FeePlanShape(merchant.fee_plan.basis_points, merchant.fee_plan.fixed_minor),
         payout=payout_view(merchant.payout.rhythm, merchant.payout.account),
         is_agent=merchant.is_agent,

@@ -25,13 +25,15 @@ from litestar.types import Method
 
 from obverse import __version__
 from obverse.doors.rest.auth import Everyone
-from obverse.doors.rest.errors import PROBLEM_JSON, PROBLEMS, Problem
+from obverse.doors.rest.errors import PROBLEM_JSON, Problem
+from obverse.doors.rest.problems import PROBLEMS
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 _FILTERS: Final = {
     "card": "Of this card only.",
     "file": "Of this file only.",
+    "issuer": "Of this points issuer only.",
     "language": "Without it, as `Accept-Language` says.",
     "member": "Of this member; a session need not say so.",
     "merchant": "Of this merchant; a merchant's own key need not say so.",

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 
 from obverse.authorization.model import (
     Authorization,
     Decision,
     Entry,
+    Leg,
+    LegPlan,
     LegStatus,
     Purpose,
     Status,
@@ -18,6 +21,8 @@ from obverse.kit.ids import MerchantId, to_text
 from obverse.kit.money import Money
 from obverse.merchants import Merchant
 
+_CARD: Final = "card"
+
 
 class MerchantRef(View, frozen=True):
     id: str
@@ -26,14 +31,26 @@ class MerchantRef(View, frozen=True):
 
 
 class LegView(View, frozen=True):
-    source: str
+    """One source's share. Points of an issuer have `units` at `rate`, which is units per minor unit of money,
+    how many of them went back, and the issuer's own approval.
+
+    A merchant is shown no `source`, and of what is no issuer's points only that a `card` pays it.
+    """
+
+    source: str | None
     kind: str
     amount: int
     status: LegStatus
+    units: int | None = None
+    rate: str | None = None
+    units_back: int | None = None
+    approval_code: str | None = None
 
 
 class AuthorizationView(View, frozen=True):
-    """One payment. `legs` and `rules` are for those who may see the reverse of the card, else null."""
+    """One payment. `rules` are for those who may see the reverse of the card, else null, and so are `legs`,
+    unless points of issuers have a part in it: a merchant's receipt shows those, and the rest (PR-8).
+    """
 
     id: str
     object: str
@@ -61,9 +78,13 @@ class AuthorizationView(View, frozen=True):
 
 
 class LegPlanView(View, frozen=True):
-    source: str
+    """What one source would pay, shown as a leg is."""
+
+    source: str | None
     kind: str
     amount: int
+    units: int | None = None
+    rate: str | None = None
 
 
 class DecisionView(View, frozen=True):
@@ -101,7 +122,7 @@ def authorization_view(
         merchant=_merchant_ref(merchant.id, merchant.name, merchant.category) if merchant else None,
         terminal=authorization.terminal,
         entry=authorization.entry,
-        legs=_legs(authorization) if reasons else None,
+        legs=_legs(authorization, reasons=reasons),
         rules=explain(authorization.failed_rules) if reasons else None,
         created=authorization.created_at,
         purpose=authorization.purpose,
@@ -143,26 +164,60 @@ def without_place(authorization: Authorization) -> AuthorizationView:
     )
 
 
-def _legs(authorization: Authorization) -> list[LegView]:
+def _legs(authorization: Authorization, *, reasons: bool) -> list[LegView] | None:
+    legs = authorization.legs
+    if not (reasons or _mixes_points(legs)):
+        return None
     return [
-        LegView(to_text("src", leg.source_id), leg.kind, leg.amount_minor, leg.status)
-        for leg in authorization.legs
+        LegView(
+            source=to_text("src", leg.source_id) if reasons else None,
+            kind=_kind(leg, reasons=reasons),
+            amount=leg.amount_minor,
+            status=leg.status,
+            units=leg.units,
+            rate=str(leg.rate) if leg.rate is not None else None,
+            units_back=leg.units_back if leg.units is not None else None,
+            approval_code=leg.network_approval if leg.units is not None else None,
+        )
+        for leg in legs
     ]
+
+
+def _mixes_points(legs: Sequence[Leg | LegPlan]) -> bool:
+    return any(leg.units is not None for leg in legs)
+
+
+def _kind(leg: Leg | LegPlan, *, reasons: bool) -> str:
+    return leg.kind if reasons or leg.units is not None else _CARD
 
 
 def decision_view(decision: Decision, amount: Money, *, reasons: bool) -> DecisionView:
     told = FOR_MEMBERS if reasons else FOR_MERCHANTS
     decline = decision.decline
-    legs = [LegPlanView(to_text("src", leg.source_id), leg.kind, leg.amount_minor) for leg in decision.legs]
     return DecisionView(
         object="decision",
         status=Status.APPROVED if decline is None else Status.DECLINED,
         amount=amount.amount_minor,
         currency=amount.currency,
         decline=told[decline] if decline is not None else None,
-        legs=legs if reasons else None,
+        legs=_plan(decision, reasons=reasons),
         rules=explain(decision.failed_rules) if reasons else None,
     )
+
+
+def _plan(decision: Decision, *, reasons: bool) -> list[LegPlanView] | None:
+    if not (reasons or _mixes_points(decision.legs)):
+        return None
+    return [
+        LegPlanView(
+            source=to_text("src", leg.source_id) if reasons else None,
+            kind=_kind(leg, reasons=reasons),
+            amount=leg.amount_minor,
+            units=leg.units,
+            rate=str(leg.rate) if leg.rate is not None else None,
+        )
+        for leg in decision.legs
+    ]
 
 
 @lru_cache(4096)

@@ -16,11 +16,14 @@ from obverse.charging import Automatic, CardsInHand, Charging, Refunding
 from obverse.checkouts import Checkouts
 from obverse.clearing.claims import ClaimFiles, Claims
 from obverse.clearing.presentments import Presentments
+from obverse.codes import CodeBatches, Devices
 from obverse.disputes import Disputes
 from obverse.draws import Draws
 from obverse.history import Aggregates, Consents, History
+from obverse.invoicing import Invoicing
 from obverse.kit.audit import AuditEntry
 from obverse.kit.events import Event
+from obverse.kit.ids import MemberId
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
 from obverse.ledger import Ledger
@@ -31,18 +34,22 @@ from obverse.metering import Metering, Tariffs
 from obverse.notifications import Webhooks
 from obverse.notifications.statements import Statements
 from obverse.orders import Orders
+from obverse.points import IssuerRates, Issuers, Links, Lookups, MessageLog, Quotes
 from obverse.programmes import Programmes
 from obverse.reconciliation import Reconciliation
 from obverse.sales import Sales
 from obverse.settlement import Reports, Settlements
 from obverse.treasury import Desk, Treasury
-from obverse.wallet import BankAccounts, CardBatches, StandIns, Wallet
+from obverse.wallet import BankAccounts, CardBatches, CardFunding, RegisteredCards, StandIns, Wallet
 
 HttpRequest: TypeAlias = Request[Any, Any, Any]
 
 
 MatchHolder: TypeAlias = Callable[[Secret, HolderForm], Awaitable[bool | None]]
 """Whether a filled form names the holder of the card with this number; None where nobody is known (WA-8)."""
+
+HolderOfCode: TypeAlias = Callable[[Secret], Awaitable[MemberId | None]]
+"""For whom a payment code was made; None for one that never was."""
 
 ReadEvents: TypeAlias = Callable[[PageRequest], Awaitable[Page[Event]]]
 """Reads the outbox, newest first."""
@@ -68,6 +75,18 @@ class Health(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PointsRelay:
+    """What operators, members, shops and issuers ask about the points of issuers outside."""
+
+    issuers: Issuers
+    rates: IssuerRates
+    links: Links
+    lookups: Lookups
+    quotes: Quotes
+    messages: MessageLog
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The rooms this door opens onto. `live` refuses everything under `/v1/simulate`."""
 
@@ -80,6 +99,8 @@ class Services:
     programmes: Programmes
     stand_ins: StandIns
     card_batches: CardBatches
+    registered_cards: RegisteredCards
+    card_funding: CardFunding
     wallet: Wallet
     members: Members
     merchants: Merchants
@@ -94,9 +115,11 @@ class Services:
     cards_in_hand: CardsInHand
     billing: Billing
     issuing: Issuing
+    invoicing: Invoicing
     applications: Applications
     presentments: Presentments
     points: Points
+    relay: PointsRelay
     reconciliation: Reconciliation
     settlements: Settlements
     reports: Reports
@@ -115,7 +138,10 @@ class Services:
     daily_statements: Statements
     letters: Letters
     checkouts: Checkouts
+    devices: Devices
+    code_batches: CodeBatches
     match_holder: MatchHolder
+    holder_of_code: HolderOfCode
     clock_control: ClockControl
     health: Health
     live: bool = False

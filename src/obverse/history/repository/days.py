@@ -58,7 +58,7 @@ happened as (
     join funding_sources as f on f.id = e.source_id
     left join lateral (
         select id, name, last_four, member_id from cards
-        where funding @> array[e.source_id] and kind <> 'one_time' and held_by = 'member' limit 1
+        where own_source_id = e.source_id and held_by = 'member' limit 1
     ) as c on f.kind = 'stored_balance'
     join tellings as z on z.member_id = case f.kind when 'points' then f.member_id else c.member_id end
     where e.transfer_id > $1 and e.transfer_id < $2 and t.created_at >= z.since and t.created_at < $3

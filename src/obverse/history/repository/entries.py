@@ -57,7 +57,7 @@ own as (
 _MOVED: Final = f"""
 paid as materialized (
     select c.id as card_id, c.kind as card_kind, c.name, c.last_four, c.shows_place, p.*, l.position,
-        l.source_id, l.source_kind, l.leg_minor, l.transfer_id,
+        l.source_id, l.source_kind, l.leg_minor, l.units, l.transfer_id,
         {IS_LOAD} as is_load, l.open_minor > 0 and p.status in ('processing', 'approved') as is_pending
     from own as c
     cross join lateral (
@@ -66,7 +66,7 @@ paid as materialized (
             and (c.since is null or created_at >= c.since) offset 0
     ) as p
     cross join lateral (
-        select position, source_id, kind as source_kind, amount_minor as leg_minor, transfer_id,
+        select position, source_id, kind as source_kind, amount_minor as leg_minor, units, transfer_id,
             amount_minor - captured_minor - released_minor as open_minor
         from legs where authorization_id = p.id and partition_id = p.partition_id and amount_minor > 0
             and transfer_id is not null offset 0
@@ -76,12 +76,12 @@ paid as materialized (
     select {numbered("p.id", "p.position")} as id, p.id as reason_id, p.created_at as at, {PAID_KIND} as kind,
         -p.leg_minor as minor, p.is_pending, p.currency,
         p.source_id, p.source_kind, p.card_id, p.card_kind, p.name, p.last_four,
-        p.shows_place, p.merchant_id, p.id as authorization_id
+        p.shows_place, p.merchant_id, p.id as authorization_id, p.leg_minor, p.units
     from paid as p where not p.is_load
     union all
     select t.id, p.id, t.created_at, 'release', t.amount_minor, false, p.currency,
         p.source_id, p.source_kind, p.card_id, p.card_kind, p.name, p.last_four,
-        p.shows_place, p.merchant_id, p.id
+        p.shows_place, p.merchant_id, p.id, p.leg_minor, p.units
     from paid as p cross join lateral (
         select id, created_at, amount_minor from transfers
         where pending_id = p.transfer_id and partition_id = p.partition_id and kind = 'void' offset 0
@@ -91,7 +91,7 @@ paid as materialized (
     select {numbered("s.id", "p.position")}, s.id, s.created_at, {STEP_KIND},
         s.parts[p.position + 1] * {STEP_SIGN}, false, p.currency,
         p.source_id, p.source_kind, p.card_id, p.card_kind, p.name, p.last_four,
-        p.shows_place, p.merchant_id, p.id
+        p.shows_place, p.merchant_id, p.id, p.leg_minor, p.units
     from paid as p cross join lateral (
         select id, kind, parts, created_at from actions
         where authorization_id = p.id and partition_id = p.partition_id offset 0
@@ -100,13 +100,23 @@ paid as materialized (
     union all
     select {numbered("t.id", "(t.debit_account_id = lot.account_id)::int")}, t.subject_id, t.created_at,
         {MOVED_KIND}, {MOVED_MINOR}, false, t.currency,
-        b.id, f.kind, b.card_id, b.card_kind, b.name, b.last_four, true, null, null
+        b.id, f.kind, b.card_id, b.card_kind, b.name, b.last_four, true, null, null, null, null
     from balances as b
     join funding_sources as f on f.id = b.id
     join balance_entries as e on e.source_id = b.id
     join transfers as t on t.id = e.transfer_id and t.partition_id = e.partition_id
     join lots as lot on lot.account_id = e.account_id and lot.partition_id = e.partition_id
 )"""
+
+
+# What `points.rules.units_due_back` says: as many units are back as their part of the money, and all for all.
+# Only issuer's points have units; such a source has one leg in a payment.
+_UNITS: Final = """
+case when m.minor < 0 then -leg_units else (
+    div(leg_units * sum(greatest(m.minor, 0)) over given, leg_minor)
+    - div(leg_units * (sum(greatest(m.minor, 0)) over given - m.minor), leg_minor)
+)::bigint end
+"""
 
 
 def _told(merges: str) -> str:
@@ -119,7 +129,8 @@ merged as (
         case when {merges} and source_kind <> 'stored_balance' then null else source_id end as source_id,
         case when {merges} and source_kind <> 'stored_balance' then null else source_kind end as source_kind,
         card_id, card_kind, name, last_four, authorization_id,
-        case when shows_place then merchant_id end as merchant_id
+        case when shows_place then merchant_id end as merchant_id,
+        case when not {merges} then max(units) end as leg_units, max(leg_minor) as leg_minor
     from moved group by reason_id, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14
 ), held as (
     select l.source_id,
@@ -130,8 +141,9 @@ merged as (
 ), told as (
     select m.*, held.minor - coalesce(sum(m.minor) over (
         partition by m.source_id order by m.id desc rows between unbounded preceding and 1 preceding
-    ), 0)::bigint as balance_minor
+    ), 0)::bigint as balance_minor, {_UNITS} as units
     from merged as m left join held on held.source_id = m.source_id
+    window given as (partition by m.authorization_id, m.source_id order by m.id)
 )
 select told.*, merchants.name as merchant_name from told left join merchants on merchants.id = merchant_id
 where told.id < coalesce($3, {NEWEST})
@@ -191,4 +203,5 @@ def _entry(row: Any) -> Entry:
         merchant_id=row["merchant_id"],
         merchant_name=row["merchant_name"],
         authorization_id=row["authorization_id"],
+        units=row["units"],
     )

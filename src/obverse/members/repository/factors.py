@@ -25,8 +25,12 @@ USE_PASSKEY: Final = "update member_passkeys set sign_count = $2, last_used_at =
 DELETE_PASSKEY: Final = "delete from member_passkeys where id = $1"
 
 USE_CHALLENGE: Final = """
-insert into passkey_challenges (challenge_hash, expires_at) values ($1, $2) on conflict do nothing
-returning true
+insert into passkey_challenges (challenge_hash, expires_at, used_for) values ($1, $2, $3)
+on conflict do nothing returning true
+"""
+
+WAS_USED_FOR: Final = """
+select exists (select from passkey_challenges where challenge_hash = $1 and used_for = $2)
 """
 
 SWEEP_CHALLENGES: Final = "delete from passkey_challenges where expires_at <= $1"
@@ -98,9 +102,16 @@ async def delete_passkey(conn: Connection, id_: PasskeyId) -> None:
     await conn.execute(DELETE_PASSKEY, id_)
 
 
-async def use_challenge(conn: Connection, challenge_hash: bytes, expires_at: datetime) -> bool:
-    """Use a challenge up; False where it was used before."""
-    return await conn.fetchval(USE_CHALLENGE, challenge_hash, expires_at) is not None
+async def use_challenge(
+    conn: Connection, challenge_hash: bytes, expires_at: datetime, used_for: bytes | None = None
+) -> bool:
+    """Use a challenge up; False where it was used before. It is kept in mind until `expires_at`."""
+    return await conn.fetchval(USE_CHALLENGE, challenge_hash, expires_at, used_for) is not None
+
+
+async def was_used_for(conn: Connection, challenge_hash: bytes, used_for: bytes) -> bool:
+    """Whether that was what a challenge was used for."""
+    return bool(await conn.fetchval(WAS_USED_FOR, challenge_hash, used_for))
 
 
 async def sweep_challenges(conn: Connection, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Fields with a structure of their own: additional data (DE 48), amounts (DE 54), abilities (DE 60)."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 from obverse.kit.money import Money, numeric_code
 from obverse.networks.iso8583.codec import Fields
@@ -12,6 +12,13 @@ AVAILABLE: Final = "02"
 """DE 54, type of amount: what may be spent."""
 REQUESTED: Final = "57"
 """DE 54, type of amount: what was asked for, where less was approved."""
+
+OWN_ACCOUNT: Final = "90"
+"""DE 54, type of account: what is stored on the card itself, where its points are told beside it."""
+POINTS_ACCOUNTS: Final = ("91", "92", "93", "94", "95", "96", "97", "98", "99")
+"""DE 54, type of account: the points account with this number, from 1."""
+AMOUNTS_MAX: Final = 6
+"""What fits into the 120 characters that DE 54 has in the standard."""
 
 _AUTHORIZATION_INDICATOR: Final = slice(11, 12)
 """DE 60.10, its twelfth digit, as Visa has it."""
@@ -41,15 +48,24 @@ def write_subelements(values: Mapping[str, str]) -> str:
     return "".join(f"{tag}{len(value):02d}{value}" for tag, value in values.items())
 
 
-def additional_amounts(account_type: str, amounts: Mapping[str, Money]) -> str:
+class Told(NamedTuple):
+    """One amount of DE 54."""
+
+    account_type: str
+    amount_type: str
+    amount: Money
+
+
+def additional_amounts(amounts: Iterable[Told]) -> str:
     """Write DE 54: per amount the account's type, its own type, currency, sign (`C`: in credit), 12 digits.
 
-    >>> additional_amounts("00", {AVAILABLE: Money(34_000, "KRW")})
+    >>> additional_amounts([Told("00", AVAILABLE, Money(34_000, "KRW"))])
     '0002410C000000034000'
     """
     return "".join(
-        f"{account_type}{type_}{numeric_code(amount.currency)}C{amount.amount_minor:012d}"
-        for type_, amount in amounts.items()
+        f"{each.account_type}{each.amount_type}{numeric_code(each.amount.currency)}"
+        f"C{each.amount.amount_minor:012d}"
+        for each in amounts
     )
 
 

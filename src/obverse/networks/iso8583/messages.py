@@ -45,6 +45,7 @@ from obverse.networks.iso8583.fields import (
 )
 from obverse.networks.iso8583.origins import Origin, read_original, read_own, read_trace
 from obverse.networks.iso8583.pin_blocks import PinBlock, read_pin_block
+from obverse.networks.iso8583.points import Picked, read_picked
 from obverse.networks.iso8583.reading import (
     read_amount,
     read_digits,
@@ -125,6 +126,8 @@ class PaymentMessage:
     purpose: Purpose
     partial: bool
     """Whether the terminal can take less than it asks for."""
+    picked: Picked
+    """What of the card's points is to pay (PR-5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +325,7 @@ def _payment(fields: Fields) -> PaymentMessage:
         capture=purpose is not Purpose.INQUIRY and fields[MTI].startswith("02"),
         purpose=purpose,
         partial=takes_partial(fields),
+        picked=read_picked(fields) if purpose is Purpose.PURCHASE else Picked(),
     )
 
 

@@ -62,23 +62,29 @@ def read_pin_block(fields: Fields) -> PinBlock | None:
 
 @dataclass(frozen=True, slots=True)
 class PinKeys:
-    """The zone's keys in hexadecimal digits, one per format; without it, no block of its format opens."""
+    """The zone's keys in hexadecimal digits, one per format; without it, no block of its format opens.
+
+    `own_bin` is what the numbers of our cards begin with; a PIN beside another is its own issuer's (PR-12).
+    """
 
     tdes: Secret | None = field(default=None, repr=False)
     aes: Secret | None = field(default=None, repr=False)
+    own_bin: str = ""
 
     @classmethod
-    def checked(cls, tdes: Secret | None, aes: Secret | None) -> Self:
+    def checked(cls, tdes: Secret | None, aes: Secret | None, own_bin: str = "") -> Self:
         """Raises `CannotStart`, naming the setting, for what is no key."""
         _check("OBVERSE_PIN_KEY", tdes, _KEY_DIGITS[PinFormat.TDES])
         _check("OBVERSE_PIN_KEY_AES", aes, _KEY_DIGITS[PinFormat.AES])
-        return cls(tdes, aes)
+        return cls(tdes, aes, own_bin)
 
-    def open(self, block: PinBlock, number: Secret) -> Secret:
-        """The PIN that was typed for this card number.
+    def open(self, block: PinBlock, number: Secret) -> Secret | None:
+        """The PIN that was typed for this card number; None where that is no card of ours.
 
         Raises `PinBlockRefused` where the block is under another key, or for another number, or damaged.
         """
+        if not number.reveal().startswith(self.own_bin):
+            return None
         key, opens = {PinFormat.TDES: (self.tdes, _open_0), PinFormat.AES: (self.aes, _open_4)}[block.format]
         pin = _pin_or_none(opens, key, block.text, number) if key is not None else None
         if pin is None:

@@ -1,11 +1,20 @@
 """What members are told of at once."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from obverse.kit.ids import CardId, EventId, MemberId, SourceId
 from obverse.kit.money import Money
+
+
+class PointsUsed(msgspec.Struct, frozen=True):
+    """What an issuer's points had a part in."""
+
+    issuer: str
+    units: int
+    unit: str
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -29,6 +38,7 @@ class Use(msgspec.Struct, frozen=True):
     approval_code: str | None
     balance_minor: int | None
     merchant: str | None
+    points: Sequence[PointsUsed] = ()
 
 
 class Expiring(msgspec.Struct, frozen=True):

@@ -45,6 +45,7 @@ class Receipts:
 
     async def _tell(self, conn: Connection, since: Position, last: Position, *, payments: bool) -> int:
         uses = await repository.charges(conn, since, last)
+        uses += await repository.tried_codes(conn, since, last)
         if payments:
             uses += await repository.uses(conn, since, last, rules.OF_PAYMENTS)
         if not uses:

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from obverse.kit.database import Connection
 from obverse.kit.ids import EventId
 from obverse.kit.money import CurrencyCode, Money
 from obverse.kit.outbox import BETWEEN, FIRST, Position, Range
-from obverse.notifications.notices.model import Expiring, Use
+from obverse.notifications.notices.model import Expiring, PointsUsed, Use
+
+_POINTS: Final = msgspec.json.Decoder(list[PointsUsed])
 
 LAST_OF_BATCH: Final = f"""
 select txid::text, id from (
@@ -33,7 +37,7 @@ txid >= $1::text::xid8 and txid <= $3::text::xid8
 USES: Final = f"""
 select e.id as event_id, e.type, e.created_at, e.step_minor, a.purpose <> 'purchase' as is_load,
     a.approval_code is not null as was_approved, a.approval_code, a.amount_minor, a.currency,
-    a.balance_minor, c.id as card_id, c.name, c.last_four, c.member_id, m.name as merchant
+    a.balance_minor, c.id as card_id, c.name, c.last_four, c.member_id, m.name as merchant, p.points
 from (
     select id, txid, type, subject_id, created_at, (data->>'action_amount')::bigint as step_minor from events
     where {_AFTER_UP_TO} and type = any($5::text[]) offset 0
@@ -41,6 +45,14 @@ from (
 cross join lateral (select * from authorizations where id = e.subject_id limit 1) as a
 join cards as c on c.id = a.card_id and c.partition_id = a.partition_id
 left join merchants as m on m.id = a.merchant_id
+cross join lateral (
+    select jsonb_agg(jsonb_build_object('issuer', i.name, 'units', l.units, 'unit', i.unit)
+        order by l.position)::text as points
+    from legs as l
+    join points_accounts as o on o.id = l.source_id
+    join points_issuers as i on i.id = o.issuer_id
+    where l.authorization_id = a.id and l.partition_id = a.partition_id and l.units is not null
+) as p
 where c.member_id is not null and c.held_by = 'member'
     and case a.purpose when 'purchase' then c.tell_of_use else c.kind <> 'one_time' end
 order by e.txid, e.id
@@ -50,13 +62,31 @@ order by e.txid, e.id
 CHARGES: Final = f"""
 select e.id as event_id, e.type, e.created_at, null::bigint as step_minor, true as is_load,
     true as was_approved, null as approval_code, h.amount_minor, h.currency, null::bigint as balance_minor,
-    c.id as card_id, c.name, c.last_four, c.member_id, null as merchant
+    c.id as card_id, c.name, c.last_four, c.member_id, null as merchant, null as points
 from (
     select id, txid, type, subject_id, created_at from events
     where {_AFTER_UP_TO} and type = 'charge.done' offset 0
 ) as e
 join charges as h on h.id = e.subject_id
 join cards as c on c.id = h.card_id and c.partition_id = h.partition_id
+where c.member_id is not null and c.held_by = 'member'
+order by e.txid, e.id
+"""
+
+# A code that is tried after it was used or when it is over: an old photograph, perhaps. What the predicate of
+# the index `events_of_tried_codes` says, word for word.
+TRIED_CODES: Final = f"""
+select e.id as event_id, e.type, e.created_at, null::bigint as step_minor, false as is_load,
+    false as was_approved, null as approval_code, a.amount_minor, a.currency, null::bigint as balance_minor,
+    c.id as card_id, c.name, c.last_four, c.member_id, m.name as merchant, null as points
+from (
+    select id, txid, type, subject_id, created_at from events
+    where {_AFTER_UP_TO} and type = 'authorization.declined'
+        and data->>'decline' in ('code_used', 'code_expired') offset 0
+) as e
+cross join lateral (select * from authorizations where id = e.subject_id limit 1) as a
+join cards as c on c.id = a.card_id and c.partition_id = a.partition_id
+left join merchants as m on m.id = a.merchant_id
 where c.member_id is not null and c.held_by = 'member'
 order by e.txid, e.id
 """
@@ -85,7 +115,7 @@ join accounts as a on a.id = l.account_id and a.partition_id = l.partition_id
 join funding_sources as f on f.id = l.source_id
 left join lateral (
     select id, name, last_four, member_id from cards
-    where funding @> array[l.source_id] and kind <> 'one_time' and held_by = 'member' limit 1
+    where own_source_id = l.source_id and held_by = 'member' limit 1
 ) as c on f.kind = 'stored_balance'
 where case f.kind when 'points' then f.member_id else c.member_id end is not null
 group by 1, 2, 3, 4, 5, 6, 7
@@ -128,6 +158,12 @@ async def charges(conn: Connection, since: Position, last: Position) -> list[Use
     return [_use(row) for row in rows]
 
 
+async def tried_codes(conn: Connection, since: Position, last: Position) -> list[Use]:
+    """Payment codes of members that were tried meanwhile though they were used or over."""
+    rows = await conn.fetch(TRIED_CODES, str(since.txid), since.event_id, str(last.txid), last.event_id)
+    return [_use(row) for row in rows]
+
+
 async def expiring(
     conn: Connection, days: int, after: datetime, up_to: datetime, limit: int
 ) -> tuple[Sequence[Expiring], bool]:
@@ -162,6 +198,7 @@ def _use(row: Any) -> Use:
         approval_code=row["approval_code"],
         balance_minor=row["balance_minor"],
         merchant=row["merchant"],
+        points=_POINTS.decode(row["points"]) if row["points"] is not None else (),
     )
 
 

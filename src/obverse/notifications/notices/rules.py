@@ -18,6 +18,8 @@ UNDONE: Final[Mapping[str, str]] = {
     "authorization.released": "cancelled",
     "authorization.reversed": "cancelled",
 }
+DECLINED: Final = "authorization.declined"
+"""Told of payment codes that were tried though they were used or over, and of nothing else."""
 OF_PAYMENTS: Final = (APPROVED, *UNDONE)
 
 ANNOUNCED: Final[Mapping[int, int]] = {30: 7, 7: 0}
@@ -33,7 +35,7 @@ def announced_between(days: int) -> tuple[timedelta, timedelta]:
 
 def about_use(letter_id: LetterId, use: Use, contact: Contact) -> Letter | None:
     """The receipt for a use, or what is said of its being undone; None where there is nothing to tell."""
-    if use.amount.amount_minor == 0 or not use.was_approved:
+    if use.type != DECLINED and (use.amount.amount_minor == 0 or not use.was_approved):
         return None
     template, said = _said_of(use)
     said |= {
@@ -42,17 +44,24 @@ def about_use(letter_id: LetterId, use: Use, contact: Contact) -> Letter | None:
         "merchant": use.merchant or "",
         "link": f"/cards/{to_text('card', use.card_id)}",
     }
-    return _letter(letter_id, contact, template, said, use.member_id, use.card_id, f"notice:{use.event_id}")
+    # Whoever tries old codes again and again is told of once an hour.
+    tried = f"code_tried:{use.card_id}:{use.at:%Y-%m-%dT%H}"
+    once = tried if use.type == DECLINED else f"notice:{use.event_id}"
+    return _letter(letter_id, contact, template, said, use.member_id, use.card_id, once)
 
 
 def _said_of(use: Use) -> tuple[str, dict[str, object]]:
+    if use.type == DECLINED:
+        return "code_tried", {}
     balance = None if use.balance_minor is None else Money(use.balance_minor, use.amount.currency)
     if use.type in UNDONE:
         step = use.amount if use.step_minor is None else Money(use.step_minor, use.amount.currency)
         return "payment_undone", {"amount": step, "how": "charge" if use.is_load else UNDONE[use.type]}
     if use.is_load:
         return "charged", {"amount": use.amount, "balance": balance, "expires_at": None}
-    return "receipt", {"amount": use.amount, "balance": balance, "approval_code": use.approval_code}
+    points = [[each.issuer, f"{each.units:,} {each.unit}"] for each in use.points]
+    said: dict[str, object] = {"amount": use.amount, "balance": balance, "points": points}
+    return "receipt", said | {"approval_code": use.approval_code}
 
 
 def about_expiry(letter_id: LetterId, expiring: Expiring, days: int, contact: Contact) -> Letter | None:

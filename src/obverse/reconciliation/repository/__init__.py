@@ -1,4 +1,5 @@
-"""The room's SQL: `questions` over everybody's tables, `breaks` for what came of them."""
+"""The room's SQL: `questions` over everybody's tables, `house` accounts three ways, `breaks` for what came
+of them."""
 
 from obverse.reconciliation.repository.breaks import (
     end,
@@ -11,12 +12,12 @@ from obverse.reconciliation.repository.breaks import (
     resolve,
     take_turn,
 )
-from obverse.reconciliation.repository.questions import (
-    ask,
+from obverse.reconciliation.repository.house import (
     house_by_ledger,
     house_by_partners,
     house_by_rooms,
 )
+from obverse.reconciliation.repository.questions import ask
 
 __all__ = [
     "ask",

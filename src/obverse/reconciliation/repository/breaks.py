@@ -12,7 +12,7 @@ from obverse.kit.ids import BreakId, ReconciliationRunId
 from obverse.kit.money import CurrencyCode
 from obverse.kit.paging import NEWEST, Page, PageRequest, cut
 from obverse.reconciliation.model import Break, BreakKind, BreakState, Comparison, Finding, Run
-from obverse.reconciliation.repository.questions import PATIENCE_S
+from obverse.reconciliation.repository.parts import PATIENCE_S
 
 _COLUMNS: Final = """
 id, kind, subject, expected_minor, found_minor, currency, state, reason, found_at, ended_at,

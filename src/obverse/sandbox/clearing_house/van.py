@@ -1,19 +1,23 @@
-"""The VAN: takes payments of shops that know no protocol, as JSON, and passes them on as ISO 8583 (WA-9)."""
+"""The VAN: takes payments of shops that know no protocol, as JSON, and passes them on as ISO 8583 (WA-9).
 
-from collections.abc import Mapping
+Points issuers tell it what became of takes at its terminals, and tills ask it for that (PR-7).
+"""
+
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import Litestar, Request, post
+from litestar import Litestar, Request, get, post
 from litestar.exceptions import HTTPException
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Meta
 
 from obverse.kit.clock import Clock
 from obverse.kit.http_server import HttpServer
 from obverse.kit.secret import Secret
+from obverse.sandbox.clearing_house.results import PointsResultSet, PointsResultView, Results
 from obverse.sandbox.clearing_house.switch import ClearingHouse
 from obverse.sandbox.terminal.messages import CardEntry, Shop, purchase, repeat, reversal
 from obverse.sandbox.wire import Message
@@ -59,8 +63,9 @@ class VanAnswer(msgspec.Struct, frozen=True):
 class Van(HttpServer):
     """The clearing house's counter for shops; of each payment it keeps the message without the card."""
 
-    def __init__(self, house: ClearingHouse, clock: Clock, rng: Random) -> None:
+    def __init__(self, house: ClearingHouse, results: Results, clock: Clock, rng: Random) -> None:
         self._house, self._clock, self._rng = house, clock, rng
+        self.results = results
         self._asked: dict[str, Message] = {}
         super().__init__(self._create_app())
 
@@ -79,7 +84,26 @@ class Van(HttpServer):
             message = reversal(shop, original, number, self._clock.now(), self._next_stan())
             return _answer(await self._house.pass_on(message))
 
-        return Litestar([pay, void], openapi_config=None, exception_handlers={HTTPException: _refused})
+        @post("/points_results", status_code=200)
+        async def take_results(data: JSONBody[PointsResultSet]) -> Mapping[str, int]:
+            """Issuers tell what became of takes at our terminals (PR-7)."""
+            self.results.take(data)
+            return {"taken": len(data.results)}
+
+        @get("/points_results")
+        async def points_results(
+            terminal: FromQuery[str],
+            merchant_no: FromQuery[str | None] = None,
+            rrn: FromQuery[str | None] = None,
+        ) -> Mapping[str, Sequence[PointsResultView]]:
+            """A till asks."""
+            return {"data": self.results.show_till(terminal, merchant_no, rrn)}
+
+        return Litestar(
+            [pay, void, take_results, points_results],
+            openapi_config=None,
+            exception_handlers={HTTPException: _refused},
+        )
 
     def _request(self, data: VanPayment) -> Message:
         secrets = [Secret(text) if text is not None else None for text in (data.cvv, data.pin)]

@@ -1,4 +1,4 @@
-"""The two roads a payment can take. Each takes an order and returns it with what came of it."""
+"""The two roads that a card's payment can take. Each takes an order and returns it with what came of it."""
 
 import json
 from collections.abc import Mapping
@@ -74,18 +74,17 @@ class DirectRoad:
         )
 
     async def pay(self, order: Order, card: CardEntry, filled: Filled | None, *, repeated: bool) -> Order:
-        body = {
+        body = _shown(card) | {
             "amount": order.amount_minor,
-            "currency": "KRW",
-            "card_number": card.number.reveal(),
-            "exp_month": int(card.expiry[2:]) if card.expiry else None,
-            "exp_year": 2000 + int(card.expiry[:2]) if card.expiry else None,
-            "cvv": card.cvv.reveal() if card.cvv else None,
-            "pin": card.pin.reveal() if card.pin else None,
             "holder": asdict(filled) if filled else None,
-            "entry": "online",
         }
-        return _told(order, await self._post("/v1/payments", body, order.id))
+        if order.picked is not None:
+            body |= {"tender": [asdict(pick) for pick in order.picked.picks], "quote": order.picked.quote}
+        return told(order, await self.ask("/v1/payments", body, order.id))
+
+    async def points_of(self, card: CardEntry, amount_minor: int | None) -> Mapping[str, Any]:
+        """What the provider tells of the points behind a card; empty where it is away."""
+        return await self.ask("/v1/points_balances", _shown(card) | {"amount": amount_minor}, "")
 
     async def pay_matched(self, order: Order) -> Order:
         """Name the order to the provider, which compares it with the one it keeps (WA-7)."""
@@ -96,30 +95,31 @@ class DirectRoad:
             "currency": "KRW",
         }
         path = "/v1/checkouts/matched_payments"
-        return _told(order, await self._post(path, body, order.id, reported_whole=True))
+        return told(order, await self.ask(path, body, order.id, reported_whole=True))
 
     async def void(self, order: Order, number: Secret | None, stan: str) -> Order:
         if order.payment is None:
             raise WrongRequest("The provider has given no id for this payment.")
-        answer = await self._post(f"/v1/payments/{order.payment}/cancel", {}, f"{order.id}-void")
+        answer = await self.ask(f"/v1/payments/{order.payment}/cancel", {}, f"{order.id}-void")
         return replace(order, status=Paid.VOIDED) if answer.get("status") == "reversed" else order
 
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _post(
+    async def ask(
         self, path: str, body: Mapping[str, object], key: str, *, reported_whole: bool = False
     ) -> Mapping[str, Any]:
         """Ask the provider; an empty answer where none came, or one that decides nothing (409, 5xx).
 
+        What moves no money has no `key`.
+
         `reported_whole` puts all of both into the trace, for anybody to see that there is nothing to hide.
         """
+        keyed = {"Idempotency-Key": key} if key else {}
         whole = {"whole": json.dumps(body)} if reported_whole else {}
-        self._trace.http(self._shop.name, "Obverse", f"POST {path}", {"Idempotency-Key": key} | whole)
+        self._trace.http(self._shop.name, "Obverse", f"POST {path}", keyed | whole)
         try:
-            response = await self._http.post(
-                self._rest_url + path, json=body, headers={"Idempotency-Key": key}
-            )
+            response = await self._http.post(self._rest_url + path, json=body, headers=keyed)
         except httpx.HTTPError:
             return {}
         undecided = response.status_code == httpx.codes.CONFLICT or response.status_code >= 500
@@ -130,7 +130,20 @@ class DirectRoad:
         return answer
 
 
-def _told(order: Order, answer: Mapping[str, Any]) -> Order:
+def _shown(card: CardEntry) -> dict[str, object]:
+    """What was typed of a card."""
+    return {
+        "currency": "KRW",
+        "card_number": card.number.reveal(),
+        "exp_month": int(card.expiry[2:]) if card.expiry else None,
+        "exp_year": 2000 + int(card.expiry[:2]) if card.expiry else None,
+        "cvv": card.cvv.reveal() if card.cvv else None,
+        "pin": card.pin.reveal() if card.pin else None,
+        "entry": "online",
+    }
+
+
+def told(order: Order, answer: Mapping[str, Any]) -> Order:
     """The order as the provider's answer leaves it."""
     status = _STATUS_OF_PAYMENT.get(answer.get("status", ""), Paid.DECLINED) if answer else Paid.UNKNOWN
     return replace(

@@ -16,7 +16,7 @@ from obverse.kit.http_server import HttpServer
 from obverse.kit.secret import Secret
 from obverse.sandbox.errors import SandboxError
 from obverse.sandbox.mall.mall import Mall
-from obverse.sandbox.mall.model import Filled, Item, Order, Road, UnknownOrder
+from obverse.sandbox.mall.model import Filled, Item, Order, Pick, Picked, Road, Scanned, UnknownOrder
 from obverse.sandbox.terminal.messages import CardEntry
 
 SECURITY_HEADERS: Final = {
@@ -27,6 +27,7 @@ SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
+Amount = Annotated[int, Meta(ge=1, le=999_999_999_999)]
 CardNumber = Annotated[str, Meta(pattern="^[0-9]{12,19}$")]
 
 
@@ -36,6 +37,7 @@ class CardRoad(StrEnum):
     CLEARING_HOUSE = "clearing_house"
     DIRECT = "direct"
     VAN = "van"
+    POINTS_ISSUER = "points_issuer"
 
 
 class HolderFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,17 +69,54 @@ class WalletOrder(msgspec.Struct, frozen=True):
     currency: str
 
 
-class Checkout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the form posts. `order` is given to repeat the payment of an earlier order."""
+class PickFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the buyer wants to pay with; `number` is the one the points have in the quote."""
 
-    amount: Annotated[int, Meta(ge=1, le=999_999_999_999)]
+    source: Annotated[str, Meta(max_length=60)] | None = None
+    number: Annotated[int, Meta(ge=1, le=99)] | None = None
+    amount: Amount | None = None
+
+
+class CardFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is typed of a card."""
+
     card_number: CardNumber
     exp_month: Annotated[int, Meta(ge=1, le=12)] | None = None
     exp_year: Annotated[int, Meta(ge=2000, le=2099)] | None = None
     cvv: Annotated[str, Meta(pattern="^[0-9]{3,4}$")] | None = None
     pin: Annotated[str, Meta(pattern="^[0-9]{4,6}$")] | None = None
+
+
+class PointsQuestion(CardFields, frozen=True, kw_only=True):
+    """A card whose points the buyer wants to see before they pay."""
+
+    amount: Amount | None = None
+
+
+class Checkout(CardFields, frozen=True, kw_only=True):
+    """What the form posts. `order` is given to repeat the payment of an earlier order; `tender` and `quote`
+    are for the road to the provider."""
+
+    amount: Amount
     holder: HolderFields | None = None
     road: CardRoad = CardRoad.CLEARING_HOUSE
+    order: str | None = None
+    tender: tuple[PickFields, ...] = ()
+    quote: Annotated[str, Meta(max_length=20)] | None = None
+
+
+class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A code as the PC's scanner read it off a phone: its digits, or the text of its QR."""
+
+    amount: Amount
+    code: Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+class ScannedCheckout(Scan, frozen=True):
+    """The same with its holder's proof: the PIN, or what the passkey made of a challenge."""
+
+    pin: Annotated[str, Meta(pattern="^[0-9]{4,12}$")] | None = None
+    passkey: Mapping[str, Any] | None = None
     order: str | None = None
 
 
@@ -110,7 +149,15 @@ class MallSite(HttpServer):
 
 def create_app(mall: Mall) -> Litestar:
     """The mall's pages and calls. Bad input is answered without repeating it."""
+    return Litestar(
+        [*_pages(mall), *_checkouts(mall), *_orders(mall)],
+        openapi_config=None,
+        response_headers=SECURITY_HEADERS,
+        exception_handlers={SandboxError: refused, HTTPException: bad_request},
+    )
 
+
+def _pages(mall: Mall) -> list[Any]:
     @get("/", media_type=MediaType.HTML)
     async def page() -> str:
         return _page("index.html").replace("{{shop}}", mall.shop.name)
@@ -123,17 +170,41 @@ def create_app(mall: Mall) -> Litestar:
     async def script() -> str:
         return _page("shop.js")
 
+    return [page, style, script]
+
+
+def _checkouts(mall: Mall) -> list[Any]:
+    """Paying with what is typed, or scanned off a phone."""
+
     @post("/checkout", status_code=200)
     async def checkout(data: JSONBody[Checkout]) -> OrderView:
-        cvv = Secret(data.cvv) if data.cvv is not None else None
-        pin = Secret(data.pin) if data.pin is not None else None
-        expiry = None
-        if data.exp_year is not None and data.exp_month is not None:
-            expiry = f"{data.exp_year % 100:02d}{data.exp_month:02d}"
-        card = CardEntry(Secret(data.card_number), expiry, cvv, pin)
         filled = Filled(**msgspec.structs.asdict(data.holder)) if data.holder is not None else None
-        return view(await mall.pay(card, data.amount, Road(data.road), data.order, filled))
+        picked = None
+        if data.tender or data.quote is not None:
+            picked = Picked(tuple(Pick(**msgspec.structs.asdict(each)) for each in data.tender), data.quote)
+        return view(await mall.pay(_entered(data), data.amount, Road(data.road), data.order, filled, picked))
 
+    @post("/points", status_code=200)
+    async def points(data: JSONBody[PointsQuestion]) -> Mapping[str, Any]:
+        """What the provider tells of the points behind a card, for the page to show."""
+        return await mall.points_of(_entered(data), data.amount)
+
+    @post("/code_challenges", status_code=200)
+    async def challenge(data: JSONBody[Scan]) -> Mapping[str, Any]:
+        """What the passkey of a code's holder is to be asked."""
+        return await mall.challenge(Secret(data.code), data.amount)
+
+    @post("/scans", status_code=200)
+    async def scan(data: JSONBody[ScannedCheckout]) -> OrderView:
+        """Pay with a code off a phone."""
+        pin = Secret(data.pin) if data.pin is not None else None
+        scanned = Scanned(Secret(data.code), pin, data.passkey)
+        return view(await mall.pay_scanned(scanned, data.amount, data.order))
+
+    return [checkout, points, challenge, scan]
+
+
+def _orders(mall: Mall) -> list[Any]:
     @post("/carts")
     async def fill_cart(data: JSONBody[Cart]) -> WalletOrder:
         """The wallet button: what the page hands to the wallet program."""
@@ -155,12 +226,19 @@ def create_app(mall: Mall) -> Litestar:
     async def orders() -> Mapping[str, Sequence[OrderView]]:
         return {"data": [view(order) for order in mall.orders]}
 
-    return Litestar(
-        [page, style, script, checkout, fill_cart, collect, void, orders],
-        openapi_config=None,
-        response_headers=SECURITY_HEADERS,
-        exception_handlers={SandboxError: refused, HTTPException: bad_request},
-    )
+    return [fill_cart, collect, void, orders]
+
+
+_CARDS: Final = {Road.MATCHED: "in the wallet", Road.CODE: "on a phone"}
+"""Where the card is that the shop does not see."""
+
+
+def _entered(card: CardFields) -> CardEntry:
+    expiry = None
+    if card.exp_year is not None and card.exp_month is not None:
+        expiry = f"{card.exp_year % 100:02d}{card.exp_month:02d}"
+    secrets = [Secret(text) if text is not None else None for text in (card.cvv, card.pin)]
+    return CardEntry(Secret(card.card_number), expiry, *secrets)
 
 
 def view(order: Order) -> OrderView:
@@ -168,7 +246,7 @@ def view(order: Order) -> OrderView:
         order.id,
         order.road,
         order.amount_minor,
-        f"ends in {order.last_four}" if order.last_four else "in the wallet",
+        f"ends in {order.last_four}" if order.last_four else _CARDS.get(order.road, ""),
         order.status,
         order.code,
         order.approval_code,

@@ -5,6 +5,18 @@ It talks to the clearing house, or straight to the provider's acquirer door wher
 
 from obverse.sandbox.terminal.messages import CardEntry, Shop
 from obverse.sandbox.terminal.pin_pad import PinPad
+from obverse.sandbox.terminal.points import Account, Part, Pick
 from obverse.sandbox.terminal.till import PARTLY, Batch, Receipt, Till
 
-__all__ = ["PARTLY", "Batch", "CardEntry", "PinPad", "Receipt", "Shop", "Till"]
+__all__ = [
+    "PARTLY",
+    "Account",
+    "Batch",
+    "CardEntry",
+    "Part",
+    "Pick",
+    "PinPad",
+    "Receipt",
+    "Shop",
+    "Till",
+]

@@ -23,6 +23,7 @@ PURCHASE: Final = "000000"
 BALANCE: Final = "310000"
 DEPOSIT: Final = "210000"
 ACTIVATION: Final = "280000"
+REFUND: Final = "200000"
 """DE 3."""
 TAKES_PARTIAL: Final = "000000000001"
 """DE 60, whose last digit says that less than the amount will do."""
@@ -101,6 +102,13 @@ def reversal(
     kept = {name: original[name] for name in _KEPT_IN_REVERSAL if name in original}
     own = _message("0420" if advice else "0400", shop, moment, stan)
     return own | kept | {"2": number.reveal(), "90": original_data(original)}
+
+
+def refund(shop: Shop, original: Message, amount_minor: int, moment: datetime, stan: str) -> Message:
+    """The message that gives (part of) a sale back (0200, 20xxxx)."""
+    kept = {name: original[name] for name in ("2", *_KEPT_IN_REVERSAL) if name in original}
+    asked = {"3": REFUND, "4": f"{amount_minor:012d}", "90": original_data(original)}
+    return _message("0200", shop, moment, stan) | kept | asked
 
 
 def report(request: Message, approval_code: str) -> Message:

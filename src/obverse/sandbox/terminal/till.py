@@ -1,5 +1,7 @@
 """The terminal itself: it numbers its messages, can repeat the last one, and can take a purchase back."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from types import TracebackType
@@ -7,28 +9,37 @@ from typing import Final, Self
 
 from obverse.kit.clock import Clock
 from obverse.kit.secret import Secret
+from obverse.sandbox.errors import NoAnswer
 from obverse.sandbox.link import Link
 from obverse.sandbox.terminal.messages import (
     ACTIVATION,
     BALANCE,
     DEPOSIT,
     PURCHASE,
+    REFUND,
     TAKES_PARTIAL,
     CardEntry,
     Shop,
     echo,
     purchase,
+    refund,
     repeat,
     reversal,
     totals,
     upload,
 )
+from obverse.sandbox.terminal.paper import refund_slip, screen, slip
 from obverse.sandbox.terminal.pin_pad import PinPad
+from obverse.sandbox.terminal.points import Pick, PointsField, picks_field, read_points
 from obverse.sandbox.trace import Trace
 from obverse.sandbox.wire import AVAILABLE, Message, amounts
 
 OUT_OF_BALANCE: Final = "95"
 PARTLY: Final = "10"
+IN_PROGRESS: Final = "09"
+
+_ASKS_MAX: Final = 20
+_AGAIN_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,11 @@ class Receipt:
     def amount_minor(self) -> int:
         """DE 4 of the answer: less than was asked for where a part was approved."""
         return int(self.answer.get("4", "0"))
+
+    @property
+    def points(self) -> PointsField:
+        """DE 63 of the answer. Raises `BrokenFrame`."""
+        return read_points(self.answer.get("63", ""))
 
     @property
     def balance_minor(self) -> int | None:
@@ -102,6 +118,7 @@ class Till:
         self._pad = pad or PinPad()
         self._stan = rng.randrange(1_000_000)  # a restarted till must not repeat the numbers it has used
         self._last: Message | None = None
+        self._loses_line = False
         self.batch = Batch(rng.randrange(1, 500_000))
 
     async def purchase(
@@ -125,9 +142,35 @@ class Till:
         self._last = message | {"60": TAKES_PARTIAL} if partial else message
         return await self._ask(self._last)
 
-    async def balance(self, card: CardEntry, *, entry: str = "swipe") -> Receipt:
-        """Ask what the card still holds (0100, 31xxxx)."""
+    async def inquire(self, card: CardEntry, *, entry: str = "swipe") -> Receipt:
+        """Ask what the card still holds, and what its points are worth here (0100, 31xxxx)."""
         return await self._ask(self._request(card, 0, entry, code=BALANCE))
+
+    async def pay(
+        self,
+        card: CardEntry,
+        amount_minor: int,
+        picks: Sequence[Pick] = (),
+        quote: str | None = None,
+        *,
+        entry: str = "swipe",
+        capture: bool = True,
+    ) -> Receipt:
+        """Sell something (0200), or only ask for approval (0100), with what the holder has picked of `quote`.
+
+        The rest is on the card.
+        """
+        message = self._request(card, amount_minor, entry, capture=capture)
+        field_63 = picks_field(picks, quote)
+        self._last = message | {"63": field_63} if field_63 else message
+        return await self._ask(self._last)
+
+    async def scan(
+        self, code: Secret, amount_minor: int, pin: Secret | None = None, *, capture: bool = True
+    ) -> Receipt:
+        """Sell something for a payment code that the scanner has read off a phone (0200, DE 22 030)."""
+        card = CardEntry(code, None, pin=pin)
+        return await self.pay(card, amount_minor, entry="barcode", capture=capture)
 
     async def deposit(self, card: CardEntry, amount_minor: int, *, entry: str = "swipe") -> Receipt:
         """Pay cash that was handed over into a card (0200, 21xxxx); taken back like a purchase."""
@@ -150,6 +193,46 @@ class Till:
             self.shop, original, Secret(original["2"]), self._clock.now(), self._next_stan(), advice=advice
         )
         return await self._ask(message)
+
+    async def ask_again(self) -> Receipt:
+        """What became of the last request: repeat it until there is an answer that is not "under way"."""
+        for _ in range(_ASKS_MAX):
+            try:
+                answer = await self.repeat()
+            except NoAnswer:
+                continue
+            if answer.response_code != IN_PROGRESS:
+                return answer
+            await asyncio.sleep(_AGAIN_S)
+        raise NoAnswer
+
+    async def cancel(self, receipt: Receipt | None = None) -> Receipt:
+        """Take a purchase back, whatever became of it (0400); without an answer again as advice (0420)."""
+        try:
+            return await self.reverse(receipt)
+        except NoAnswer:
+            return await self.reverse(receipt, advice=True)
+
+    async def refund(self, receipt: Receipt, amount_minor: int) -> Receipt:
+        """Give (part of) a sale back (0200, 20xxxx); any number of times, up to all of it."""
+        message = refund(self.shop, receipt.request, amount_minor, self._clock.now(), self._next_stan())
+        return await self._ask(message)
+
+    def lose_line(self) -> None:
+        """Let the next request go out, and the line break before its answer comes."""
+        self._loses_line = True
+
+    def screen(self, inquiry: Receipt) -> Sequence[str]:
+        """What the holder sees after an inquiry, line by line."""
+        points = inquiry.points
+        return screen(self.shop, points.accounts, inquiry.balance_minor, inquiry.response_code)
+
+    def slip(self, receipt: Receipt) -> str:
+        """What the till prints for a payment or a refund."""
+        if receipt.request["3"] == REFUND:
+            return refund_slip(self.shop, receipt.request, receipt.answer)
+        points = receipt.points
+        return slip(self.shop, receipt.request, receipt.answer, points.parts, points.reason)
 
     def claim(self, receipt: Receipt, amount_minor: int, *, refund: bool = False) -> None:
         """Put a sale, or money that went back for one, into the day's batch."""
@@ -229,6 +312,9 @@ class Till:
     async def _ask(self, message: Message) -> Receipt:
         if self._trace is not None:
             self._trace.iso8583(self.shop.name, self._far_end, message)
+        if self._loses_line:
+            self._loses_line = False
+            await self._link.ask_and_hang_up(message)
         answer = await self._link.ask(message, self._timeout_s)
         if self._trace is not None:
             self._trace.iso8583(self._far_end, self.shop.name, answer)

@@ -64,7 +64,7 @@ with paid as (
         coalesce(sum(a.credits_posted_minor - a.debits_posted_minor), 0) as left_minor
     from cards as c
     left join lots as l
-        on l.source_id = c.funding[1] and l.partition_id = c.partition_id and l.kind in ('bought', 'given')
+        on l.source_id = c.own_source_id and l.partition_id = c.partition_id and l.kind in ('bought', 'given')
     left join accounts as a on a.id = l.account_id and a.partition_id = l.partition_id
     where c.batch_id = $1
     group by c.id, c.state, c.face_value_minor, c.pin_hash

@@ -1,4 +1,4 @@
-"""Payment codes and guesses at them in the database."""
+"""What the engine does with payment codes, and guesses at them, in the database."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from obverse.codes.model import Code, Guesses
 from obverse.kit.database import Connection
 from obverse.kit.ids import MerchantId, PartitionId
 
-_COLUMNS: Final = "code_hash, card_id, device_id, valid_from, expires_at, used_by, pin_tries"
+_COLUMNS: Final = "code_hash, card_id, device_id, valid_from, expires_at, used_by, pin_tries, member_id"
 
 FIND: Final = f"""
 select {_COLUMNS} from payment_codes where partition_id = $1 and code_hash = any($2::bytea[])
