@@ -176,11 +176,17 @@ def approved_amount(request: AuthorizationRequest, decision: Decision) -> Money:
 
 
 def balance_minor(known: KnownCard, books: Books) -> int | None:
-    """What is stored on the card and can be spent; None where nothing ever is."""
-    if not any(source.kind in STORED for source in known.sources):
+    """What is stored on the card and can be spent; None where nothing ever is.
+
+    Points behind a card with a balance of its own are no part of that.
+    """
+    stored = {source.id for source in known.sources if source.kind in STORED}
+    if known.card.own_source in stored:
+        stored = {known.card.own_source}
+    if not stored:
         return None
-    stored = [account for source, account in own_accounts(known) if source.kind in STORED]
-    return sum(books.available_minor(account) or 0 for account in stored)
+    held = [account for source, account in own_accounts(known) if source.id in stored]
+    return sum(books.available_minor(account) or 0 for account in held)
 
 
 def decline_of(

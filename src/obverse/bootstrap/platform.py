@@ -152,7 +152,7 @@ class Platform:
             now=self.clock.now,
             limits=limits,
             pin_keys=PinKeys.checked(settings.pin_key, settings.pin_key_aes, settings.bin),
-            points=PointsDesk(rooms.cards, rooms.points.quotes),
+            points=PointsDesk(rooms.cards, rooms.points.quotes, rooms.points.directory),
         )
         await self.acquirer.start(settings.acquirer_host, settings.acquirer_port, reuse_port=self._reuse_port)
         stack.push_async_callback(self.acquirer.stop)

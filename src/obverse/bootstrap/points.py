@@ -36,6 +36,7 @@ class PointsRooms:
     quotes: Quotes
     messages: MessageLog
     courier: Courier
+    directory: Directory
 
 
 def points_client(settings: Settings, database: Database, vault: Vault, new_id: NewId) -> PointsIssuerClient:
@@ -85,6 +86,7 @@ def join_points_rooms(base: Foundation, client: PointsIssuerClient, news: asynci
             lifetime=timedelta(seconds=settings.points_quote_s),
         ),
         messages=MessageLog(database),
+        directory=Directory(database),
         courier=Courier(database, client, base.engine.legs_cancelled, clock=clock, new_id=new_id, news=news),
     )
 

@@ -164,10 +164,9 @@ class CodeBatches:
     ) -> list[tuple["_Draft", int]]:
         """Draw digits and store their hashes; returns the places whose digits are somebody's already."""
         drawn = [self._draw(draft.batch.partition_id) for draft, _ in blank]
-        rows = {
-            hash_: (draft.batch.id, hash_, draft.windows[number].valid_from)
-            for (_, hash_), (draft, number) in zip(drawn, blank, strict=True)
-        }
+        rows: dict[bytes, tuple[CodeBatchId, bytes, datetime]] = {}
+        for (_, hash_), (draft, number) in zip(drawn, blank, strict=True):
+            rows.setdefault(hash_, (draft.batch.id, hash_, draft.windows[number].valid_from))
         good_for = self._terms.interval + rules.CLOCK_GRACE
         stored = await repository.insert_codes(conn, list(rows.values()), good_for)
         left = []

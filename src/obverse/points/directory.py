@@ -1,15 +1,16 @@
 """Issuers as the database has them, for those who ask about them many times a second."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from obverse.kit.database import Database
-from obverse.kit.ids import PointsIssuerId
+from obverse.kit.ids import PointsIssuerId, SourceId
 from obverse.points.model import Issuer
-from obverse.points.repository import issuers
+from obverse.points.repository import holdings, issuers
 
 _FRESH_S: Final = 1.0
+_OWNERS_MAX: Final = 100_000
 
 
 class Directory:
@@ -18,6 +19,8 @@ class Directory:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: Mapping[PointsIssuerId, Issuer] = {}
+        self._owners: dict[SourceId, PointsIssuerId] = {}
+        """Whose points accounts hold; an account never changes its issuer."""
         self._fresh_until = 0.0
         self._reading = asyncio.Lock()
 
@@ -28,6 +31,20 @@ class Directory:
                 if not self._is_fresh(issuer_id):
                     await self._read({issuer_id, *self._known})
         return self._known.get(issuer_id)
+
+    async def of_accounts(self, ids: Collection[SourceId]) -> Mapping[SourceId, Issuer]:
+        """Whose points these accounts hold, or held before they were removed. Raises `Unavailable`."""
+        unknown = [id_ for id_ in ids if id_ not in self._owners]
+        if unknown:
+            if len(self._owners) > _OWNERS_MAX:
+                self._owners.clear()
+            async with self._database.connection() as conn:
+                self._owners |= await holdings.owners_of(conn, ids)
+        found = {}
+        for id_ in ids:
+            if id_ in self._owners and (issuer := await self.find(self._owners[id_])) is not None:
+                found[id_] = issuer
+        return found
 
     def _is_fresh(self, issuer_id: PointsIssuerId) -> bool:
         return issuer_id in self._known and asyncio.get_running_loop().time() < self._fresh_until

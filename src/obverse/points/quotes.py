@@ -1,6 +1,6 @@
 """Quotes: what a card's points are worth at a merchant, as a till or a page shows it (PR-3, PR-4)."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -88,13 +88,6 @@ class Quotes:
         async with self._database.transaction() as conn:
             await quotes.insert_quote(conn, quote)
         return Shown(lines, quote.reference, quote.expires_at)
-
-    async def issuers(self, sources: Collection[SourceId]) -> Mapping[SourceId, Issuer]:
-        """Whose points these accounts hold, or held before they were removed. Raises `Unavailable`."""
-        async with self._database.connection() as conn:
-            owners = await quotes.find_issuers(conn, sources)
-            found = await issuers.load(conn, set(owners.values()))
-        return {source_id: found[issuer_id] for source_id, issuer_id in owners.items()}
 
     async def sweep(self) -> None:
         """Delete quotes whose time has long been over."""

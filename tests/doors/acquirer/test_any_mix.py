@@ -30,6 +30,7 @@ from obverse.kit.secret import Secret
 from obverse.merchants import Merchant
 from obverse.merchants.model import MerchantChange
 from obverse.networks.iso8583.pin_blocks import PinKeys
+from obverse.points import Directory
 from obverse.points.model import Rate
 from obverse.points.ports import Trouble
 from obverse.sandbox.errors import NoAnswer
@@ -93,7 +94,7 @@ async def counter(
         house.merchants,
         now=clock.now,
         pin_keys=PinKeys(Secret(PIN_KEY), Secret(PIN_KEY_AES), BIN),
-        points=PointsDesk(house.cards, quotes_of(house, network)),
+        points=PointsDesk(house.cards, quotes_of(house, network), Directory(house.database)),
     )
     await door.start("127.0.0.1", 0)
     async with a_till(shop, door.port, 0, clock) as till, a_till(shop, door.port, 1, clock) as other:

@@ -136,6 +136,17 @@ async def test_p10_codes_of_another_device_cannot_be_opened_and_a_removed_ones_d
     assert [device["id"] for device in listed.json()["data"]] == [other.device]
 
 
+async def test_a_card_that_was_handed_over_is_not_paid_with_from_its_givers_phone(rest: RestHouse) -> None:
+    member = await rest.member()
+    card = (await rest.card(member))["id"]
+    phone = await a_phone(rest, member)
+    await phone.fetch(card)
+    link = await rest.client.post(f"/v1/cards/{card}/hand_over", headers=member.headers)
+    claimed = await rest.client.post("/v1/claims", json={"token": link.json()["token"]})
+    assert claimed.status_code == 201
+    assert await paid(rest, phone.show().digits.reveal()) == "card_not_accepted"
+
+
 async def test_a_session_that_was_found_registers_no_phone(rest: RestHouse) -> None:
     member = await rest.member()
     body = {"name": "Thief's", "public_key": jwk_of(a_key())}

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -274,7 +274,11 @@ async def test_digits_that_somebody_has_already_are_drawn_again(
     drawn.clear()
     batch = await owner.make(20)
     assert len(set(owner.codes(batch))) == 20
-    assert len(await owner.rows()) == 20
+    stored = {row["code_hash"]: row["valid_from"] for row in await owner.rows()}
+    assert stored == {
+        house.vault.token_hash(Secret(each["code"])): datetime.fromisoformat(each["valid_from"])
+        for each in opened(batch.sealed, owner.key)["codes"]
+    }
     assert len(drawn) > 20
 
 

@@ -10,7 +10,7 @@ from tests.factories.wallet import House, a_member_with_credit_line
 
 from obverse.kit.database import Database
 from obverse.merchants.model import MerchantChange
-from obverse.points import IssuerChange, IssuerState, Rate, Trouble
+from obverse.points import Directory, IssuerChange, IssuerState, Rate, Trouble
 from obverse.points.repository import load_quotes
 
 
@@ -72,7 +72,8 @@ async def test_what_one_payment_may_take_is_all_that_a_balance_is_worth(house: H
     suspended = await quotes.quote(card, merchant)
     assert [line.trouble for line in suspended.lines] == [Trouble.DOWN]
     assert (suspended.reference, suspended.expires_at) == (None, None), "there is nothing to keep"
-    assert (await quotes.issuers([line.source_id]))[line.source_id].short_name == "SKY MILES"
+    names = await Directory(house.database).of_accounts([line.source_id])
+    assert names[line.source_id].short_name == "SKY MILES"
 
 
 async def test_old_quotes_are_swept_a_day_after_their_time(house: House, database: Database) -> None:

@@ -18,6 +18,7 @@ from obverse.cli.journeys.hand_over import HandOver
 from obverse.cli.journeys.independent_provider import IndependentProvider
 from obverse.cli.journeys.matched_order import MatchedOrder
 from obverse.cli.journeys.plastic_card import PlasticCard
+from obverse.cli.journeys.points_pay_all import PointsPayAll
 from obverse.cli.journeys.refund_of_rest import RefundOfRest
 from obverse.cli.journeys.running import Journey
 from obverse.cli.journeys.shop_till import ShopTill
@@ -39,6 +40,7 @@ JOURNEYS: Final[tuple[type[Journey], ...]] = (
     GiftByMail,
     ChargingCards,
     CallUntilTheEnd,
+    PointsPayAll,
     AgentsBatch,
     RefundOfRest,
     Expiry,

@@ -195,6 +195,11 @@ class World:
         self._stack.push_async_callback(till.close)
         return till
 
+    @property
+    def back_office(self) -> Caller:
+        """The partners' back office, where what happens behind the scenes is arranged and looked up."""
+        return self._control
+
     def identity_number(self, birth_date: str = "900101") -> str:
         """A person nobody has met before, and of whom the credit bureau thinks well."""
         return f"{birth_date}-{self.rng.randrange(1, 5)}{self.rng.randrange(10_000):05d}1"

@@ -16,6 +16,8 @@ from points_accounts as a join points_issuers as i on i.id = a.issuer_id
 where a.id = any($1::uuid[]) and a.state = 'proved'
 """
 
+OWNERS: Final = "select id, issuer_id from points_accounts where id = any($1::uuid[])"
+
 RATES_IN_FORCE: Final = """
 select issuer_id, merchant_id, numerator, denominator, minimum_units, step_units from points_rates
 where issuer_id = any($1::uuid[]) and (merchant_id is null or merchant_id = any($2::uuid[]))
@@ -30,6 +32,11 @@ async def load_holdings(conn: Connection, ids: Iterable[SourceId]) -> dict[Sourc
         id_: Holding(id_, issuer_id, Sealed(version, sealed), units_max, is_active)
         for id_, issuer_id, version, sealed, units_max, is_active in rows
     }
+
+
+async def owners_of(conn: Connection, ids: Iterable[SourceId]) -> dict[SourceId, PointsIssuerId]:
+    """Whose points these accounts hold, whatever became of them since."""
+    return {row["id"]: row["issuer_id"] for row in await conn.fetch(OWNERS, list(ids))}
 
 
 async def load_rates(

@@ -7,7 +7,6 @@ from typing import Final
 import msgspec
 
 from obverse.kit.database import Connection
-from obverse.kit.ids import PointsIssuerId, SourceId
 from obverse.points.model import Quote, QuoteLine
 
 INSERT_QUOTES: Final = """
@@ -19,8 +18,6 @@ LOAD_QUOTES: Final = """
 select reference, partition_id, card_id, merchant_id, lines::text, created_at, expires_at from points_quotes
 where reference = any($1::text[])
 """
-
-FIND_ISSUERS: Final = "select id, issuer_id from points_accounts where id = any($1::uuid[])"
 
 SWEEP: Final = """
 delete from points_quotes where reference in (
@@ -58,11 +55,6 @@ async def load_quotes(conn: Connection, references: Iterable[str]) -> dict[str, 
         )
         for reference, partition_id, card_id, merchant_id, lines, created_at, expires_at in rows
     }
-
-
-async def find_issuers(conn: Connection, ids: Iterable[SourceId]) -> dict[SourceId, PointsIssuerId]:
-    """Whose points these accounts hold, whatever became of them since."""
-    return {row["id"]: row["issuer_id"] for row in await conn.fetch(FIND_ISSUERS, list(ids))}
 
 
 async def sweep(conn: Connection, before: datetime, limit: int) -> int:
