@@ -55,7 +55,7 @@ _SETTLE_EVERY: Final = timedelta(seconds=1)
 _BILL_EVERY: Final = timedelta(seconds=1)
 _TAKE_BILL_PAYMENTS_EVERY: Final = timedelta(seconds=1)
 _FOLLOW_BILLS_EVERY: Final = timedelta(minutes=1)
-_INVOICE_ISSUERS_EVERY: Final = timedelta(seconds=5)
+_INVOICE_ISSUERS_EVERY: Final = timedelta(seconds=1)
 _SWEEP_WEBHOOKS_EVERY: Final = timedelta(minutes=10)
 
 

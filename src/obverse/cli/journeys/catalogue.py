@@ -16,8 +16,11 @@ from obverse.cli.journeys.filled_form import FilledForm
 from obverse.cli.journeys.gift_by_mail import GiftByMail
 from obverse.cli.journeys.hand_over import HandOver
 from obverse.cli.journeys.independent_provider import IndependentProvider
+from obverse.cli.journeys.lost_line import LostLine
 from obverse.cli.journeys.matched_order import MatchedOrder
 from obverse.cli.journeys.plastic_card import PlasticCard
+from obverse.cli.journeys.points_and_card import PointsAndCard
+from obverse.cli.journeys.points_mixed import PointsMixed
 from obverse.cli.journeys.points_pay_all import PointsPayAll
 from obverse.cli.journeys.refund_of_rest import RefundOfRest
 from obverse.cli.journeys.running import Journey
@@ -41,6 +44,9 @@ JOURNEYS: Final[tuple[type[Journey], ...]] = (
     ChargingCards,
     CallUntilTheEnd,
     PointsPayAll,
+    PointsAndCard,
+    PointsMixed,
+    LostLine,
     AgentsBatch,
     RefundOfRest,
     Expiry,

@@ -139,9 +139,9 @@ class World:
         self._line_was_cut = False
 
     async def __aenter__(self) -> Self:
-        self._rest = await self._client(self.places.rest_url)
-        self._mall = await self._client(self.places.mall_url)
-        self._control = Caller(await self._client(self.places.control_url), "", "", None)
+        self._rest = await self.connect(self.places.rest_url)
+        self._mall = await self.connect(self.places.mall_url)
+        self._control = Caller(await self.connect(self.places.control_url), "", "", None)
         # Earlier journeys may have moved the partners' time; whoever stands at a till lives in it too.
         self._clock.move_to(timedelta(seconds=(await self._control.get("/clock")).body["offset_seconds"]))
         self.operator = Caller(self._rest, "Operator", "Obverse", self._narration, self.places.api_key)
@@ -257,9 +257,13 @@ class World:
 
     # time ----------------------------------------------------------------------------------------------
 
+    def now(self) -> datetime:
+        """The moment it is, for the platform and all partners."""
+        return self._clock.now()
+
     def today(self) -> date:
         """The programme's date."""
-        return self._clock.now().astimezone(_ZONE).date()
+        return self.now().astimezone(_ZONE).date()
 
     def local_time(self, told: str) -> datetime:
         """A moment of an answer, as clocks show it where the programme is."""
@@ -354,7 +358,8 @@ class World:
         kinds = ("01", "02")
         return sum(m["to"] == receiver and m["kind"].startswith(kinds) for m in answer.body["data"])
 
-    async def _client(self, url: str) -> httpx.AsyncClient:
+    async def connect(self, url: str) -> httpx.AsyncClient:
+        """A client of that address, for as long as the journey lasts."""
         client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False)
         return await self._stack.enter_async_context(client)
 

@@ -1,5 +1,7 @@
 """`POST /v1/messages {"id", "to", "text"}` with a bearer key: an SMS provider for every telephone there is.
 
+`from` is for senders other than the provider of cards.
+
 A number that ends in 0000 does not exist, so that anybody can make up one that bounces.
 """
 
@@ -23,12 +25,13 @@ NOBODY_ENDING: Final = "0000"
 _ANSWERS: Final = {Fault.BOUNCE: 422, Fault.POSTPONE: 429, Fault.REFUSE: 503}
 
 
-class TextMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TextMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"sender": "from"}):
     """`id` is the sender's: a message posted twice under one id is sent once."""
 
     id: str
     to: str
     text: str
+    sender: str = "Obverse"
 
 
 class SmsProvider(HttpServer):
@@ -49,7 +52,7 @@ class SmsProvider(HttpServer):
 
     async def take(self, message: TextMessage) -> Response[dict[str, str]]:
         """Keep a message, as the fault menu has it."""
-        self._trace.http("Obverse", self.name, "POST /v1/messages", {"message": message.id})
+        self._trace.http(message.sender, self.name, "POST /v1/messages", {"message": message.id})
         rule = self._faults.take(MessageKind.SMS)
         fault = rule.fault if rule is not None else None
         if fault in _ANSWERS:

@@ -29,17 +29,19 @@ class Link:
 
 
 class Texts:
-    """Text messages, by way of a provider that takes `POST /v1/messages`."""
+    """Text messages of one issuer, by way of a provider that takes `POST /v1/messages`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, sender: str) -> None:
+        self._sender = sender
         self._http = httpx.AsyncClient(
             base_url=url, timeout=_TIMEOUT_S, headers={"Authorization": "Bearer sandbox"}, trust_env=False
         )
 
     async def send(self, id_: str, to: str, text: str) -> bool:
         """Whether it was taken."""
+        message = {"id": id_, "to": to, "text": text, "from": self._sender}
         try:
-            taken = await self._http.post("/v1/messages", json={"id": id_, "to": to, "text": text})
+            taken = await self._http.post("/v1/messages", json=message)
         except httpx.HTTPError:
             return False
         return taken.is_success

@@ -55,7 +55,7 @@ class PointsIssuer(HttpServer):
         """What requests to us are signed with; until it is set, nobody is believed."""
         self.van_line = VanLine(profile.name, van_url) if profile.tells_van else None
         self.mall_desk = MallDesk(profile, self.book, trace)
-        self._texts = Texts(sms_url)
+        self._texts = Texts(sms_url, profile.name)
         links = Links(self.book, self._texts, profile.name, clock, rng)
         self._relay_desk = RelayDesk(profile, self.book, links, self.van_line, trace)
         self._trace, self._machine_time = trace, machine_time
