@@ -20,9 +20,9 @@ import msgspec
 import uvloop
 
 _ISO_BITMAP: Final = slice(6, 22)
-_ISO_STAN: Final = slice(68, 74)
-_ISO_CODE_AT: Final = 94
-"""In a frame with its two bytes of length: DE 2 has 16 digits, DE 32 six, and DE 12, 13 and 38 are absent."""
+_ISO_STAN_AT: Final = 52
+_ISO_CODE_AT: Final = 78
+"""In a frame with its two bytes of length, besides the digits of DE 2; DE 32 has six, DE 12, 13, 38 are absent."""
 _ISO_DONE_FIELDS: Final = (2, 3, 4, 7, 11, 32, 37, 39, 41, 42, 49)
 _ISO_APPROVED_FIELDS: Final = (*_ISO_DONE_FIELDS, 38)
 _ISO_APPROVAL_CODE_LENGTH: Final = 6
@@ -47,6 +47,8 @@ class Job(msgspec.Struct, frozen=True):
     expected: bytes = b'"status":"approved"'
     approves: bool = True
     also: tuple[int, ...] = ()
+    digits: int = 16
+    """Of the number in DE 2."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -156,7 +158,8 @@ class _Iso8583Caller(_Caller):
         super().__init__(run, job)
         usual = _ISO_APPROVED_FIELDS if job.approves else _ISO_DONE_FIELDS
         self._bitmap = _bitmap([*usual, *job.also])
-        code_at = _ISO_CODE_AT + (_ISO_APPROVAL_CODE_LENGTH if job.approves else 0)
+        code_at = _ISO_CODE_AT + job.digits + (_ISO_APPROVAL_CODE_LENGTH if job.approves else 0)
+        self._stan = slice(_ISO_STAN_AT + job.digits, _ISO_STAN_AT + job.digits + 6)
         self._code = slice(code_at, code_at + 2)
 
     def data_received(self, data: bytes) -> None:
@@ -170,7 +173,7 @@ class _Iso8583Caller(_Caller):
             if frame[_ISO_BITMAP] != self._bitmap or frame[self._code] != b"00":
                 answer = frame.decode("ascii", "replace")
                 return run.fail(f"{answer[2:22]} ... {answer[84:]}")  # without the card number
-            run.answered(int(frame[_ISO_STAN]), now)
+            run.answered(int(frame[self._stan]), now)
         self._rest = data[at:]
         self._free += answers
         self.fill(now, self._free)

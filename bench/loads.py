@@ -33,6 +33,7 @@ from bench.settlement import settle_a_day
 from bench.statements import tell_a_day
 from bench.stock import Stock
 from obverse.kit.ids import to_text
+from obverse.vault.numbers import CODE_DIGITS, NUMBER_DIGITS
 from obverse.wallet import SourceKind
 
 _WARM_UP_S: Final = 1.0
@@ -124,6 +125,7 @@ class Bench:
             seconds=_SECONDS,
             messages=_MESSAGES[wire](sent) if iso8583 else rest_payments(sent, self.stock.token),
             also=_PARTS if wire == "mixed" else (),
+            digits=CODE_DIGITS if wire == "scan" else NUMBER_DIGITS,
         )
         outcome = await generate(job)
         if wire != "scan":  # whose codes are not numbers for others

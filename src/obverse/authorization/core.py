@@ -26,6 +26,7 @@ from obverse.kit.ids import AuthorizationId, CardId, MerchantId, PartitionId
 from obverse.kit.paging import Page, PageRequest
 from obverse.kit.secret import Secret
 from obverse.vault import Vault
+from obverse.vault.numbers import is_payment_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class Core:
 
     def _code_hash(self, number: Secret) -> bytes | None:
         """The hash of what is a payment code by its form; None for any other number."""
-        if self._vault.code_value(number, self._settings.bin) is None:
+        if not is_payment_code(number, self._settings.bin):
             return None
         return self._vault.token_hash(number)
 

@@ -43,7 +43,7 @@ class IssuerRates:
         async with self._database.transaction() as conn:
             issuer = (await issuers.lock(conn, [issuer_id])).get(issuer_id)
             if issuer is None:
-                raise PointsIssuerNotFound
+                raise PointsIssuerNotFound("issuer")
             rate = rules.checked_rate(rate, issuer.units_max)
             if merchant_id is not None and not await merchants.load(conn, [merchant_id]):
                 raise MerchantNotFound("merchant")

@@ -65,10 +65,9 @@ class Numbers:
 
     def code_value(self, code: Secret, bin_: str) -> int | None:
         """The value behind a payment code; None where it cannot be one of this BIN."""
-        digits = code.reveal()
-        if len(digits) != CODE_DIGITS or not digits.startswith(bin_) or not is_card_number(digits):
+        if not is_payment_code(code, bin_):
             return None
-        return self._code_cipher(bin_).decrypt(int(digits[BIN_DIGITS:-1]))
+        return self._code_cipher(bin_).decrypt(int(code.reveal()[BIN_DIGITS:-1]))
 
     def cvv(self, number: Secret, expiry: str) -> Secret:
         """Three digits for this number and expiry (YYMM), from a key of their own."""
@@ -101,6 +100,12 @@ def is_card_number(digits: str) -> bool:
     True
     """
     return 12 <= len(digits) <= 19 and _is_digits(digits) and luhn.checksum(digits) == 0
+
+
+def is_payment_code(number: Secret, bin_: str) -> bool:
+    """Whether a number has the form of our payment codes; whether one was ever made, it does not tell."""
+    digits = number.reveal()
+    return len(digits) == CODE_DIGITS and digits.startswith(bin_) and is_card_number(digits)
 
 
 def _tweak(bin_: str) -> bytes:

@@ -28,6 +28,7 @@ PLACES = Places(
     diameter=("127.0.0.1", 3868),
     mall_url="http://127.0.0.1:8590",
     control_url="http://127.0.0.1:8592",
+    origin="http://localhost:8080",
     api_key="ob_test_sk_x",
     members=[MemberPlace("mem_1", "a password", ["src_1"], [CARD])],
     merchants=[MerchantPlace("mer_1", "Mall", "5732", "620001", "MALL-1", ["WEB00001"], "ob_test_sk_y")],

@@ -135,6 +135,7 @@ def _addresses(standing: Standing) -> dict[str, Any]:
         "diameter": standing.diameter,
         "mall_url": standing.mall_url,
         "control_url": standing.control_url,
+        "origin": standing.origin,
     }
 
 

@@ -41,6 +41,8 @@ class Standing:
     clearing_house: Address
     mall_url: str
     control_url: str
+    origin: str
+    """Where the pages are on which members use their passkeys."""
 
     async def new_api_key(self) -> str:
         """An operator's key, straight from the platform: somebody has to make the first one."""
@@ -98,6 +100,7 @@ async def standing(settings: Settings, *, free_ports: bool = False) -> AsyncIter
             clearing_house=(HOST, at["clearing_house"]),
             mall_url=f"http://{HOST}:{at['mall']}",
             control_url=f"http://{HOST}:{at['control']}",
+            origin=settings.origin,
         )
         await _introduce(found, told["clock_offset_seconds"])
         yield found

@@ -18,10 +18,14 @@ from obverse.cli.journeys.hand_over import HandOver
 from obverse.cli.journeys.independent_provider import IndependentProvider
 from obverse.cli.journeys.lost_line import LostLine
 from obverse.cli.journeys.matched_order import MatchedOrder
+from obverse.cli.journeys.phone_at_mall import PhoneAtMall
+from obverse.cli.journeys.phone_offline import PhoneOffline
 from obverse.cli.journeys.plastic_card import PlasticCard
 from obverse.cli.journeys.points_and_card import PointsAndCard
+from obverse.cli.journeys.points_at_mall import PointsAtMall
 from obverse.cli.journeys.points_mixed import PointsMixed
 from obverse.cli.journeys.points_pay_all import PointsPayAll
+from obverse.cli.journeys.points_through_van import PointsThroughVan
 from obverse.cli.journeys.refund_of_rest import RefundOfRest
 from obverse.cli.journeys.running import Journey
 from obverse.cli.journeys.shop_till import ShopTill
@@ -46,6 +50,10 @@ JOURNEYS: Final[tuple[type[Journey], ...]] = (
     PointsPayAll,
     PointsAndCard,
     PointsMixed,
+    PointsAtMall,
+    PointsThroughVan,
+    PhoneAtMall,
+    PhoneOffline,
     LostLine,
     AgentsBatch,
     RefundOfRest,

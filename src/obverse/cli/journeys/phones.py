@@ -9,7 +9,7 @@ from obverse.cli.journeys.running import check
 from obverse.cli.journeys.wallets import WalletMember, apply_for_card, balance_of, charge, links_card
 from obverse.cli.journeys.world import Caller, Number, World
 from obverse.kit.secret import Secret
-from obverse.sandbox.phone import NoCode, Phone, Scanner, Screen
+from obverse.sandbox.phone import NoCode, Passkey, Phone, Scanner, Screen
 from obverse.sandbox.terminal import Receipt, Till
 
 
@@ -21,6 +21,17 @@ async def sets_up_phone(world: World, member: WalletMember, *, slow: timedelta =
     phone = Phone(client, name, lambda: world.now() - slow)
     await phone.set_up(member.chosen_id, Secret(member.password))
     return phone
+
+
+async def adds_passkey(world: World, member: WalletMember, caller: Caller) -> Passkey:
+    """Make a passkey on the phone, which asks for a fingerprint from then on (PC-1, PC-5)."""
+    passkey = Passkey(origin=world.places.origin)
+    path, proof = "/v1/members/me/passkeys", {"current_password": member.password}
+    options = await caller.post(f"{path}/options", proof)
+    check("options for a passkey", options.status, 200)
+    made = {"name": name_of_phone(member), "credential": passkey.create(options.body["public_key"])}
+    check("the passkey", (await caller.post(path, made)).status, 201)
+    return passkey
 
 
 async def charged_card(

@@ -60,6 +60,8 @@ class Places:
     diameter: Address
     mall_url: str
     control_url: str
+    origin: str
+    """Where the pages are served on which members use their passkeys."""
     api_key: str
     members: Sequence[MemberPlace]
     merchants: Sequence[MerchantPlace]

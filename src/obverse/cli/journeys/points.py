@@ -76,6 +76,16 @@ async def are_worth(world: World, issuer: Issuer, rate: tuple[int, int], **terms
     check("the rate", (await world.operator.post("/v1/points_rates", form | terms)).status, 201)
 
 
+async def gets_key(world: World, issuer: Issuer) -> Secret:
+    """The operator gives an issuer a key to ask which of its own accounts are behind a card (PR-9)."""
+    form = {"name": issuer.name, "scopes": ["points"], "points_issuer": issuer.id}
+    made = await world.operator.post("/v1/api_keys", form)
+    check("the issuer's key", made.status, 201)
+    key = Secret(made.body["token"])
+    check_status(await world.back_office.put(f"/points_issuers/{issuer.desk}", {"api_key": key.reveal()}))
+    return key
+
+
 async def takes_points_of(world: World, place: MerchantPlace, *issuers: Issuer) -> None:
     """The operator lets a merchant take these points and no others (PR-10)."""
     change = {"reason": "It asked for these.", "accepts_points": [issuer.id for issuer in issuers]}

@@ -85,7 +85,7 @@ class PointsAndCard(Journey):
     async def declined(self) -> None:
         shown = await self._look(MILES, MILES // 2)
         too_much = await self._pay(BY_POINTS + CARD_LIMIT + 1, shown)
-        check("the answer", too_much.response_code, "51")
+        check("the answer", too_much.response_code, "05")
         await everything_is_told(self.world)
         check("his miles", await units_of(self.world, self.miles), [MILES])
         check("on the card", await self.world.owed_to_card_company(self.real_card), (0, 0))

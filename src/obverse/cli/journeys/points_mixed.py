@@ -85,7 +85,7 @@ class PointsMixed(Journey):
         self.real_card = await self.world.issue_real_card()
         self.linked = await links_card(self.hana, self.real_card)
         self.card = await apply_for_card(self.hana, self.programme, PIN, name="Everything")
-        await charge(self.hana, self.card.card, BY_BALANCE, "linked_card", source=self.linked)
+        await charge(self.hana, self.card.card, BY_BALANCE, "card", source=self.linked)
         check("the balance", await balance_of(self.hana, self.card.card), (BY_BALANCE, 0))
         (own,) = await self._funding()
         self.balance = own
@@ -127,12 +127,12 @@ class PointsMixed(Journey):
         await are_worth(self.world, self.sky, (3, 1))
         await are_worth(self.world, self.stamps, (1, 1))
         await self._refund(FIRST_PART)
-        await self._is_back(FIRST_PART)
+        await self._is_back(FIRST_PART, 0, 333)
 
     @step("The other 16,667 won come back too, and every unit is where it was; one won more is refused")
     async def brings_back_the_rest(self) -> None:
         await self._refund(PRICE - FIRST_PART)
-        await self._is_back(PRICE)
+        await self._is_back(PRICE, MILES, STAMPS)
         await self._is_left(MILES, STAMPS, BY_BALANCE)
         beyond = await self.till.refund(self.receipt, 1)
         check("one won more", beyond.approved, False)
@@ -177,11 +177,12 @@ class PointsMixed(Journey):
         check("the refund", refund.response_code, "00")
         await everything_is_told(self.world)
 
-    async def _is_back(self, amount: int) -> None:
-        """The payment says how much of it came back, and its points' units are the issuers' own."""
+    async def _is_back(self, amount: int, miles: int, stamps: int) -> None:
+        """So much of the payment came back, card first and points last, and with it so many units."""
         payment = await only_payment(self.hana, self.card.card)
         check("refunded", payment["refunded"], amount)
         back = [leg["units_back"] for leg in payment["legs"] if leg["units"] is not None]
+        check("units that are back", back, [miles, stamps])
         check("her points", await units_of(self.world, *self.accounts), back)
 
     async def _is_left(self, miles: int, stamps: int, balance: int) -> None:

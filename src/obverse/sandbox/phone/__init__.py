@@ -4,6 +4,7 @@ The phone has a key pair of its own; codes come sealed to it, are kept in memory
 any network. The scanners are a till's laser and the webcam of a PC: they see pixels, nothing else.
 """
 
+from obverse.sandbox.phone.passkey import Passkey
 from obverse.sandbox.phone.phone import NoNetwork, NotMine, Phone, Refused
 from obverse.sandbox.phone.pictures import Picture
 from obverse.sandbox.phone.scanner import NothingSeen, Scanner
@@ -14,6 +15,7 @@ __all__ = [
     "NoNetwork",
     "NotMine",
     "NothingSeen",
+    "Passkey",
     "Phone",
     "Picture",
     "Refused",
