@@ -10,7 +10,7 @@ from tests.factories.wallet import House
 
 from obverse.authorization.ports import LegAnswer, LegOutcome, PointsRequest
 from obverse.cards import Card
-from obverse.kit.ids import MerchantId, SourceId
+from obverse.kit.ids import MerchantId, PointsIssuerId, SourceId
 from obverse.merchants.model import MerchantChange
 from obverse.points import Issuer, Quotes, Rate
 from obverse.points.ports import BalanceAnswer, BalanceAsk, Trouble
@@ -37,6 +37,9 @@ class FakePoints(FakeLinkIssuers):
 
     async def balances(self, asks: Sequence[BalanceAsk]) -> Mapping[SourceId, BalanceAnswer]:
         return {ask.source_id: self._balance(ask.source_id) for ask in asks}
+
+    def is_answering(self, issuer_id: PointsIssuerId) -> bool | None:
+        return self.outcome is not LegOutcome.UNREACHABLE
 
     def _balance(self, source_id: SourceId) -> BalanceAnswer:
         if source_id in self.trouble:

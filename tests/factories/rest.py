@@ -290,6 +290,7 @@ async def open_rest_house(
                 points.lookups,
                 quotes_of(house, points_network),
                 MessageLog(database),
+                points_network,
             ),
             checkouts=Checkouts(database, engine, house.cards, house.vault, clock=clock, new_id=new_id),
             devices=codes.devices,

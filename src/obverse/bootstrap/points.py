@@ -37,6 +37,7 @@ class PointsRooms:
     messages: MessageLog
     courier: Courier
     directory: Directory
+    line: PointsIssuerClient
 
 
 def points_client(settings: Settings, database: Database, vault: Vault, new_id: NewId) -> PointsIssuerClient:
@@ -87,13 +88,22 @@ def join_points_rooms(base: Foundation, client: PointsIssuerClient, news: asynci
         ),
         messages=MessageLog(database),
         directory=Directory(database),
+        line=client,
         courier=Courier(database, client, base.engine.legs_cancelled, clock=clock, new_id=new_id, news=news),
     )
 
 
 def relay_of(rooms: PointsRooms) -> PointsRelay:
     """As much of them as the REST door opens onto."""
-    return PointsRelay(rooms.issuers, rooms.rates, rooms.links, rooms.lookups, rooms.quotes, rooms.messages)
+    return PointsRelay(
+        rooms.issuers,
+        rooms.rates,
+        rooms.links,
+        rooms.lookups,
+        rooms.quotes,
+        rooms.messages,
+        rooms.line,
+    )
 
 
 def points_chores(rooms: PointsRooms) -> Sequence[Chore]:

@@ -77,6 +77,14 @@ class IssuerDirectory(Protocol):
         ...
 
 
+class IssuerLine(Protocol):
+    """The line to the issuers, as operators ask after it."""
+
+    def is_answering(self, issuer_id: PointsIssuerId) -> bool | None:
+        """Whether this process reaches an issuer; None where it has not asked it yet."""
+        ...
+
+
 class LegsCancelled(Protocol):
     """The engine, told that issuers have undone legs or will never let them happen."""
 

@@ -274,6 +274,7 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/points_issuers"): Row(403, 403, {}),
     ("GET", "/v1/points_issuers"): Row(403, 403),
     ("GET", "/v1/points_issuers/{pis}"): Row(403, 403),
+    ("GET", "/v1/points_issuers/{pis}/health"): Row(403, 403),
     ("PATCH", "/v1/points_issuers/{pis}"): Row(403, 403, {"name": "Mine now", "reason": "a try"}),
     ("POST", "/v1/points_issuers/{pis}/suspend"): Row(403, 403, {"reason": "a try"}),
     ("POST", "/v1/points_issuers/{pis}/resume"): Row(403, 403, {"reason": "a try"}),

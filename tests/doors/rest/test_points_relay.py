@@ -55,6 +55,8 @@ async def test_pr1_operators_take_issuers_in_and_members_link_accounts(rest: Res
     assert (changed["units_max"], changed["unit"], changed["name"]) == (None, "mile", "Sky Miles")
     for step, state in (("suspend", "suspended"), ("resume", "active")):
         assert (await _post(rest, f"{one}/{step}", {"reason": "x"}, rest.operator))["state"] == state
+    health = (await rest.client.get(f"{one}/health", headers=rest.operator)).json()
+    assert (health["answering"], health["waiting"], health["since"]) == (True, 0, None)
     rotated = await _post(rest, f"{one}/rotate_secret", {"reason": "leaked"}, rest.operator)
     assert rotated["secret"] not in (None, issuer["secret"])
 

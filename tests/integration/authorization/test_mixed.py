@@ -75,6 +75,23 @@ async def test_a_balance_that_has_shrunk_is_a_clear_answer_and_costs_nothing(mix
     assert not mixed.card_company.asked, "the card is asked last"
 
 
+async def test_an_issuer_that_is_down_costs_its_own_part_only_and_is_left_alone_after_a_while(
+    mixed: MixedWorld,
+) -> None:
+    card, number, sources = await mixed.wallet()
+    miles = mixed.ids[0]
+    assert mixed.client.is_answering(miles)
+    await mixed.partners.sky_miles.set_fault(MessageKind.CONNECTION, FaultRule(Fault.REFUSE))
+    for _ in range(6):
+        declined = await mixed.engine.authorize(mixed.swipe(card, number, 1_000, *picks(sources, 500, 500)))
+        assert declined.decline is Decline.POINTS_ISSUER_UNAVAILABLE
+    assert not mixed.client.is_answering(miles)
+    without = mixed.swipe(card, number, 1_000, *picks(sources[1:], 500))
+    assert (await mixed.engine.authorize(without)).status is Status.APPROVED
+    await mixed.partners.sky_miles.set_fault(MessageKind.CONNECTION, None)
+    await mixed.drain()
+
+
 FAULTS = [
     FaultRule(Fault.CLOSE, chance=0.4),
     FaultRule(Fault.DUPLICATE, chance=0.4),

@@ -88,6 +88,17 @@ class PointsIssuerView(View, frozen=True):
     secret: str | None
 
 
+class PointsIssuerHealth(View, frozen=True):
+    """`answering`: whether the process that tells this reaches it; null where it has not asked it yet.
+    `waiting`: how much it still has to be told, `since` when the oldest of it."""
+
+    issuer: str
+    object: str
+    answering: bool | None
+    waiting: int
+    since: datetime | None
+
+
 @post(_PATH, before_request=_MANAGERS, tags=_TAGS)
 async def create_points_issuer(request: HttpRequest, data: JSONBody[NewPointsIssuer]) -> PointsIssuerView:
     """Take a points issuer in. Its points pay once they have a rate, at merchants that accept them."""
@@ -118,6 +129,21 @@ async def list_points_issuers(
 async def get_points_issuer(request: HttpRequest, issuer_id: FromPath[str]) -> PointsIssuerView:
     """One points issuer."""
     return _view(await services(request).relay.issuers.get(_id(issuer_id)))
+
+
+@get(_ONE + "/health", before_request=_MANAGERS, tags=_TAGS)
+async def get_points_issuer_health(request: HttpRequest, issuer_id: FromPath[str]) -> PointsIssuerHealth:
+    """Whether it answers, and what it has not acknowledged; each message stands in `/v1/points_messages`."""
+    relay = services(request).relay
+    issuer = await relay.issuers.get(_id(issuer_id))
+    waiting = await relay.messages.waiting(issuer.id)
+    return PointsIssuerHealth(
+        issuer=to_text("pis", issuer.id),
+        object="points_issuer_health",
+        answering=relay.line.is_answering(issuer.id),
+        waiting=0 if waiting is None else waiting.count,
+        since=None if waiting is None else waiting.since,
+    )
 
 
 @patch(_ONE, before_request=_MANAGERS, tags=_TAGS)
@@ -189,6 +215,7 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     create_points_issuer,
     list_points_issuers,
     get_points_issuer,
+    get_points_issuer_health,
     change_points_issuer,
     suspend_points_issuer,
     resume_points_issuer,

@@ -35,6 +35,7 @@ from obverse.notifications import Webhooks
 from obverse.notifications.statements import Statements
 from obverse.orders import Orders
 from obverse.points import IssuerRates, Issuers, Links, Lookups, MessageLog, Quotes
+from obverse.points.ports import IssuerLine
 from obverse.programmes import Programmes
 from obverse.reconciliation import Reconciliation
 from obverse.sales import Sales
@@ -84,6 +85,7 @@ class PointsRelay:
     lookups: Lookups
     quotes: Quotes
     messages: MessageLog
+    line: IssuerLine
 
 
 @dataclass(frozen=True, slots=True)

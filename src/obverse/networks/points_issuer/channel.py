@@ -120,6 +120,10 @@ class Channel:
         POINTS_ISSUER_SECONDS.labels(operation).observe(time.monotonic() - began)
         return decoded
 
+    @property
+    def is_answering(self) -> bool:
+        return not self._breaker.is_open
+
     async def close(self) -> None:
         await self._http.aclose()
 

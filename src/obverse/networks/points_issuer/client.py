@@ -87,6 +87,11 @@ class PointsIssuerClient:
         """Send what an issuer has to be told; True for what it has acknowledged."""
         return await tell(self._line(issuer_id).channel, messages, self._give_up_at())
 
+    def is_answering(self, issuer_id: PointsIssuerId) -> bool | None:
+        """Whether an issuer is asked at present, or left alone because it kept failing; None before that."""
+        line = self._lines.get(issuer_id)
+        return None if line is None else line.channel.is_answering
+
     async def close(self) -> None:
         """Give up what is under way, and hang up."""
         for line in self._lines.values():
