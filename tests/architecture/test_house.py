@@ -156,3 +156,9 @@ def test_every_page_that_is_linked_exists() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name} links to {link}, which is not there"
+
+
+def test_no_sequence_diagram_has_a_semicolon_which_ends_a_statement_there() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for diagram in re.findall(r"```mermaid\nsequenceDiagram\n(.*?)```", page.read_text(), flags=re.S):
+            assert ";" not in diagram, f"{page.name} has a diagram that cannot be drawn"

@@ -39,8 +39,10 @@ class Purse:
 
     rate: Rate
     units_max: int | None
-    units: int | None
-    """What its issuer says there is; None if it says nothing."""
+    told: int
+    """What its issuer says there is when it is asked; 0 if it says nothing."""
+    shown: int | None = None
+    """What there was when the holder was shown it; then nobody is asked again."""
 
     def units_of(self, amount: int) -> int:
         return _whole_steps(self.rate, ceil(amount * _per_minor(self.rate)), up=True)
@@ -87,7 +89,7 @@ class Share:
 
     @property
     def units_back(self) -> int:
-        return 0 if not self.units else floor(Fraction(self.units * (self.released + self.refunded), self.amount))
+        return floor((self.units or 0) * Fraction(self.released + self.refunded, self.amount))
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,15 @@ class PlainWallet:
     lots: list[PlainLot] = field(default_factory=list)
 
     def split(
-        self, amount: int, purses: dict[str, Purse], picks: Sequence[PlainPick], *, partial: bool, now: datetime
+        self,
+        amount: int,
+        purses: dict[str, Purse],
+        picks: Sequence[PlainPick],
+        *,
+        partial: bool,
+        now: datetime,
     ) -> list[Share] | None:
-        """Who pays; None where nobody may, for the holder has picked what cannot be, or there is too little."""
+        """Who pays; None where the holder has picked what cannot be, or there is too little."""
         shares: list[Share] = []
         rest, seen = amount, set()
         for pick in picks:
@@ -124,7 +132,9 @@ class PlainWallet:
         for name in self.order:
             if name in seen or (picks and name in purses):
                 continue
-            found = _fitting_points(name, purses[name], rest) if name in purses else self._own(name, rest, now)
+            found = (
+                _fitting_points(name, purses[name], rest) if name in purses else self._own(name, rest, now)
+            )
             shares += found
             rest -= sum(share.amount for share in found)
         return shares if rest == 0 or (partial and shares) else None
@@ -192,13 +202,13 @@ def _picked_points(pick: PlainPick, purse: Purse, rest: int) -> list[Share] | No
     if pick.amount is None:
         return _fitting_points(pick.name, purse, rest) or ([] if rest == 0 else None)
     units = purse.units_of(pick.amount)
-    if not purse.allows(units) or units > (units if purse.units is None else purse.units):
+    if not purse.allows(units) or units > (units if purse.shown is None else purse.shown):
         return None
     return [Share(pick.name, pick.amount, units=units, rate=purse.rate)]
 
 
 def _fitting_points(name: str, purse: Purse, rest: int) -> list[Share]:
-    part = purse.most(rest, purse.units or 0)
+    part = purse.most(rest, purse.told if purse.shown is None else purse.shown)
     units = purse.units_of(part)
     return [Share(name, part, units=units, rate=purse.rate)] if part and purse.allows(units) else []
 

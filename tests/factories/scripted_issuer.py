@@ -200,7 +200,7 @@ class ScriptedIssuer:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
         raw = await reader.readexactly(int(headers["content-length"]))
         path = request.split(" ")[1].removeprefix("/relay")
-        asked = Asked(path, headers, raw, Webhook(SECRET.reveal()).verify(raw, headers), connection)
+        asked = Asked(path, headers, raw, Webhook(self.secret.reveal()).verify(raw, headers), connection)
         self.asked.append(asked)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)

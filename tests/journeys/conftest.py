@@ -18,21 +18,26 @@ from obverse.kit.settings import Settings
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def places(
+async def settings(
     postgres_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Places]:
+) -> AsyncIterator[Settings]:
+    """A database of their own, and free ports."""
     name = f"obverse_journeys_{uuid4().hex}"
     folder: Path = tmp_path_factory.mktemp("journeys")
     conn = await asyncpg.connect(postgres_url)
     await conn.execute(f"create database {name} template {template_database}")
-    settings = Settings.load(
+    yield Settings.load(
         data_dir=folder,
         database_url=Secret(on_database(postgres_url, name)),
         rest_port=0,
         acquirer_port=0,
         card_company_port=0,
     )
-    async with standing(settings, free_ports=True) as found:
-        yield await settle_in(found, folder / "demo.json")
     await conn.execute(f"drop database {name} with (force)")
     await asyncio.wait_for(conn.close(), 5)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def places(settings: Settings) -> AsyncIterator[Places]:
+    async with standing(settings, free_ports=True) as found:
+        yield await settle_in(found, settings.data_dir / "demo.json")

@@ -5,12 +5,15 @@ from random import Random
 
 import pytest
 
+from obverse.bootstrap import open_database
 from obverse.cli.journeys import JOURNEYS, Journey, Places, World, walk
 from obverse.cli.journeys.people import Member
 from obverse.cli.journeys.places import LinkedCard
 from obverse.cli.journeys.wallets import WalletMember
 from obverse.kit.clock import Clock
 from obverse.kit.secret import Secret
+from obverse.kit.settings import Settings
+from obverse.ledger import Ledger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LONGEST_PIN = 6
@@ -32,6 +35,14 @@ async def test_every_step_is_as_the_requirements_say_and_p11_tells_no_secret(
     assert len(secrets) > len(keys) + 3, "somebody in this journey has one of their own"
     assert [secret for secret in secrets if secret in told] == []
     assert "POST /v1/" in told
+
+
+async def test_p02_after_all_of_them_every_balance_follows_from_the_journal(
+    places: Places, settings: Settings
+) -> None:
+    async with open_database(settings) as (database, _):
+        assert await Ledger(database).check() == []
+        assert any(line.credits_posted_minor for line in await Ledger(database).trial_balance())
 
 
 def secrets_of(known: object) -> list[str]:

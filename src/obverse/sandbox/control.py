@@ -118,9 +118,10 @@ class VanSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VanView(VanSetting, frozen=True):
-    """`waiting` is how many decisions the provider has not been told of yet."""
+    """`waiting` is how many decisions the provider has not been told of yet; `url` is where tills ask."""
 
     waiting: int = 0
+    url: str = ""
 
 
 class ClockSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,6 +141,7 @@ class Partners:
     mailbox: Box
     points_issuers: Sequence[PointsIssuer]
     van_results: Results
+    van_url: str
     faults: FaultMenu
     trace: Trace
 
@@ -260,7 +262,8 @@ def _roads(partners: Partners, provider_name: str) -> list[Any]:
     async def van() -> VanView:
         stand_in, down = partners.clearing_house.stand_in, partners.clearing_house.lines_down
         assert stand_in is not None, "the sandbox's house stands in for its members"
-        return VanView(stand_in.floor_limit_minor, provider_name in down, len(stand_in.waiting))
+        waiting = len(stand_in.waiting)
+        return VanView(stand_in.floor_limit_minor, provider_name in down, waiting, partners.van_url)
 
     @put("/van")
     async def set_van(data: JSONBody[VanSetting]) -> VanSetting:

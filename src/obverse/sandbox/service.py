@@ -131,9 +131,8 @@ class Sandbox:
             await self._open(self.van, settings.van_port, "VAN")
             await self._open_points_issuers()
             house = (settings.host, self.clearing_house.port)
-            van_url = f"http://{settings.host}:{self.van.port}"
             points_url = self.points_issuers[0].url
-            self.mall = MallSite(Mall(house, van_url, points_url, self.trace, self._clock, self._rng))
+            self.mall = MallSite(Mall(house, self._van_url, points_url, self.trace, self._clock, self._rng))
             await self._open(self.mall, settings.mall_port, "mall")
             self.control = HttpServer(create_app(self._partners(), PROVIDER, self._clock, self._rng))
             await self._open(self.control, settings.control_port, "sandbox control")
@@ -172,6 +171,10 @@ class Sandbox:
             "control": self.control.port,
         }
 
+    @property
+    def _van_url(self) -> str:
+        return f"http://{self.settings.host}:{self.van.port}"
+
     async def _open_points_issuers(self) -> None:
         settings, host = self.settings, self.settings.host
         for at, profile in enumerate(PROFILES):
@@ -182,7 +185,7 @@ class Sandbox:
                 self._clock,
                 self._rng,
                 sms_url=f"http://{host}:{self.sms_provider.port}",
-                van_url=f"http://{host}:{self.van.port}",
+                van_url=self._van_url,
             )
             self.points_issuers.append(issuer)
             first = settings.points_issuers_port
@@ -207,6 +210,7 @@ class Sandbox:
             self.mailbox,
             self.points_issuers,
             self.van.results,
+            self._van_url,
             self.faults,
             self.trace,
         )

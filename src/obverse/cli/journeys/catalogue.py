@@ -19,6 +19,7 @@ from obverse.cli.journeys.independent_provider import IndependentProvider
 from obverse.cli.journeys.lost_line import LostLine
 from obverse.cli.journeys.matched_order import MatchedOrder
 from obverse.cli.journeys.phone_at_mall import PhoneAtMall
+from obverse.cli.journeys.phone_at_till import PhoneAtTill
 from obverse.cli.journeys.phone_offline import PhoneOffline
 from obverse.cli.journeys.plastic_card import PlasticCard
 from obverse.cli.journeys.points_and_card import PointsAndCard
@@ -52,6 +53,7 @@ JOURNEYS: Final[tuple[type[Journey], ...]] = (
     PointsMixed,
     PointsAtMall,
     PointsThroughVan,
+    PhoneAtTill,
     PhoneAtMall,
     PhoneOffline,
     LostLine,

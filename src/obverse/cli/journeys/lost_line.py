@@ -87,7 +87,9 @@ class LostLine(Journey):
         check("the entry", payment["entry"], "barcode")
         check("paid once", await balance_of(self.joon, self.card.card), (VALUE - PRICE, 0))
 
-    @step("Joon does not want to wait: the till cancels (0400), loses that answer too, and says it again (0420)")
+    @step(
+        "Joon does not want to wait: the till cancels (0400), loses that answer too, and says it again (0420)"
+    )
     async def cancels(self) -> None:
         self.till.lose_line()
         check("the reversal", (await self.till.cancel()).response_code, "00")
@@ -109,7 +111,9 @@ class LostLine(Journey):
         check("the answer", paid.response_code, "00")
         check("the balance", await balance_of(self.joon, self.card.card), (VALUE - LESS, 0))
 
-    @step("Joon has the rest paid out; the day is settled, and the bank pays the shop 20,000 won less the fee")
+    @step(
+        "Joon has the rest paid out; the day is settled, and the bank pays the shop 20,000 won less the fee"
+    )
     async def day_ends(self) -> None:
         await rest_goes_back(self.world, self.joon, self.card.card, VALUE - LESS)
         statement = await day_is_settled(self.world, self.shop)

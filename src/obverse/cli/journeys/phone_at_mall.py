@@ -1,4 +1,4 @@
-"""PC-J2: a PC scans the code from the phone's screen at an online mall, and its holder proves who they are."""
+"""PC-J2: a PC scans the code off a phone at an online mall, and its holder proves who they are."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -61,7 +61,9 @@ class PhoneAtMall(Journey):
         self.passkey = await adds_passkey(self.world, self.member, self.yuna)
         await self.phone.fetch(self.card.card)
 
-    @step("At checkout her PC scans it off the phone for 60,000 won, unproved: the mall calls the purchase off")
+    @step(
+        "At checkout her PC scans it off the phone for 60,000 won, unproved: the mall calls the purchase off"
+    )
     async def unproved(self) -> None:
         self.browser = self.world.at_the_mall("Yuna's PC")
         self.scanned = self._scan()

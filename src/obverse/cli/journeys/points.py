@@ -25,7 +25,7 @@ _WRONG_ACCOUNT: Final = "7700000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """A points issuer; `desk` is its name in the sandbox, `secret` what our requests to it are signed with."""
+    """A points issuer; `desk` is its name in the sandbox, `secret` what signs our requests to it."""
 
     id: str
     desk: str
@@ -194,7 +194,7 @@ def refused(receipt: Receipt) -> tuple[str, str | None]:
 async def pays_up(
     world: World, shop: Caller, accounts: Sequence[PointsAccount], *, captured: int, refunded: int = 0
 ) -> None:
-    """The issuers' books and ours are compared, they pay what they owe, and the day of the shop is settled."""
+    """The issuers' books and ours are compared, they pay what they owe, and the shop's day is settled."""
     invoices = await books_agree(world, *accounts)
     for invoice in invoices:
         if invoice["open"] > 0:
@@ -242,7 +242,9 @@ async def _invoice(world: World, account: PointsAccount) -> Mapping[str, Any] | 
         path = f"/v1/points_invoices/{drawn.body['id']}/lines?limit=100"
         for line in (await world.operator.get(path)).body["data"]:
             ours[line["reference"]] += line["units"]
-    theirs = {take["reference"]: take["units"] - take["units_back"] for take in await takes_of(world, account)}
+    theirs = {
+        take["reference"]: take["units"] - take["units_back"] for take in await takes_of(world, account)
+    }
     check(f"the books of {account.issuer.name}", _spent(theirs), _spent(ours))
     return drawn.body if drawn.status == 200 else None
 

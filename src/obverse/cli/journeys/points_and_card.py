@@ -70,9 +70,7 @@ class PointsAndCard(Journey):
         self.juno = await opens_wallet(self.world, self.member)
         self.real_card = await self.world.issue_real_card(CARD_LIMIT)
         self.card = await registers_real_card(self.juno, self.real_card)
-        self.miles = await links_account(
-            self.world, self.member, self.juno, self.sky, self.card, MILES
-        )
+        self.miles = await links_account(self.world, self.member, self.juno, self.sky, self.card, MILES)
 
     @step("He swipes it, and takes six minutes to make up his mind: those rates are over")
     async def hesitates(self) -> None:
@@ -90,7 +88,7 @@ class PointsAndCard(Journey):
         check("his miles", await units_of(self.world, self.miles), [MILES])
         check("on the card", await self.world.owed_to_card_company(self.real_card), (0, 0))
 
-    @step("The operator makes miles dearer while he looks: his quote holds, two for a won and the rest on card")
+    @step("The operator makes miles dearer while he looks: his quote holds, two for a won, the rest on card")
     async def pays(self) -> None:
         shown = await self._look(MILES, MILES // 2)
         await are_worth(self.world, self.sky, (4, 1))
@@ -115,7 +113,7 @@ class PointsAndCard(Journey):
     async def day_ends(self) -> None:
         await pays_up(self.world, self.shop, [self.miles], captured=PRICE)
 
-    @step("So does the card's company: every account is at zero but for the fee, nothing is left to reconcile")
+    @step("So does the card's company: all is at zero but for the fee, and nothing is left to reconcile")
     async def all_is_zero(self) -> None:
         await all_is_zero_but_fees(self.world, fee_of(PRICE))
         check("owed", (await self.world.bill_of_card_company(self.real_card))["owed"], BY_CARD)

@@ -46,7 +46,7 @@ class PointsAtMall(Journey):
     points: PointsAccount
     order: Mapping[str, Any]
 
-    @step("A mall joins that takes miles of their issuer; the operator takes in two issuers and gives each a key")
+    @step("A mall joins that takes miles; the operator takes in two issuers, and gives each a key")
     async def opens(self) -> None:
         await becomes_merchant(self.world, "mall", "Miles Mall", "5651")
         self.sky = await joins_relay(self.world, "sky_miles", (2, 1))
@@ -83,7 +83,7 @@ class PointsAtMall(Journey):
             told = [each["account"] == account.handle.reveal() for each in asked.body["accounts"]]
             check(f"told to {issuer.name}", (asked.body["registered"], told), (True, [True]))
 
-    @step("Now the mall gets 12,000 won in miles: it asks Sky Miles, Sky Miles asks Obverse, and tells the mall")
+    @step("She pays 12,000 won in miles: the mall asks Sky Miles, which asks Obverse, and tells the mall")
     async def pays(self) -> None:
         self.order = await self._buy(PRICE)
         check("the order", (self.order["status"], bool(self.order["approval_code"])), ("paid", True))

@@ -90,7 +90,7 @@ class PointsMixed(Journey):
         (own,) = await self._funding()
         self.balance = own
 
-    @step("She links 30,000 miles and 500 stamps with it, and says what pays first: points, balance, real card")
+    @step("She links 30,000 miles and 500 stamps with it, and says what pays first: points, balance, card")
     async def arranges(self) -> None:
         miles = await self._link(self.sky, MILES)
         stamps = await self._link(self.stamps, STAMPS)
@@ -103,10 +103,12 @@ class PointsMixed(Journey):
         asked = {"card": self.card.card, "amount": PRICE, "currency": "KRW", "merchant": shop}
         plan = await self.hana.post("/v1/payments/dry_run", asked | {"entry": "swipe"})
         split = [(leg["kind"], leg["units"], leg["amount"]) for leg in plan.body["legs"]]
-        check("the plan", split, self._split("issuer_points", "issuer_points", "stored_balance", "linked_card"))
+        check(
+            "the plan", split, self._split("issuer_points", "issuer_points", "stored_balance", "linked_card")
+        )
         check("her points", await units_of(self.world, *self.accounts), [MILES, STAMPS])
 
-    @step("The stamps are taken, and their issuer hangs up instead of saying so: nothing is paid, all is back")
+    @step("The stamps are taken, and their issuer hangs up before saying so: nothing is paid, all is back")
     async def hangs_up(self) -> None:
         await misbehaves(self.world, self.stamps, "points_takes", "close", times=1)
         late = await self._pay(PRICE)

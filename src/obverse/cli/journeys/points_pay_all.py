@@ -43,7 +43,7 @@ STAMPS: Final = ("CORNER STAMP", 340, 3_400, "")
 
 class PointsPayAll(Journey):
     code = "PR-J1"
-    title = "A card is swiped, three issuers' points are on the till, and one of them pays all"
+    title = "Points of three issuers on the till, and one of them pays all"
 
     shop: Caller
     till: Till
@@ -58,7 +58,7 @@ class PointsPayAll(Journey):
     quote: str | None
     receipt: Receipt
 
-    @step("A shop joins whose till is ours; the operator takes in three issuers and says what points are worth")
+    @step("A shop joins whose till is ours; the operator takes in three issuers, each at its rate")
     async def opens(self) -> None:
         place = await becomes_merchant(self.world, "shop", "Corner Shop", "5411", accepts=REAL_CARDS)
         self.shop = self.world.person(place.name, place.api_key)

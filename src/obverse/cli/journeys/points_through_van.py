@@ -57,6 +57,7 @@ class PointsThroughVan(Journey):
     real_card: LinkedCard
     card: str
     accounts: tuple[PointsAccount, PointsAccount]
+    heard: Mapping[str, Any]
     receipt: Receipt
 
     @step("A shop joins whose till is ours; of the two issuers that it takes, Star Points also tells the VAN")
@@ -76,7 +77,7 @@ class PointsThroughVan(Journey):
         self.card = await registers_real_card(self.doha, self.real_card)
         self.accounts = await self._link(self.star, POINTS), await self._link(self.sky, MILES)
 
-    @step("The till asks for 7,000 won in points and its line breaks: the VAN has heard the issuer's answer (PR-7)")
+    @step("The till's line breaks over 7,000 won in points: the VAN has heard the issuer's answer (PR-7)")
     async def line_breaks(self) -> None:
         shown = await looks(self.world, self.till, held_out(self.real_card))
         self.till.lose_line()
@@ -85,15 +86,16 @@ class PointsThroughVan(Journey):
         except NoAnswer:
             self.world.tell(self.till.shop.name, "screen", "NO ANSWER")
         await self._van_knows(("approved", FIRST, 0))
+        (self.heard,) = await self._ask_van()
+        check("the VAN's answer", (self.heard["status"], self.heard["units"]), ("approved", FIRST))
 
     @step("The till asks Obverse again (0201): the approval that the VAN has, under the same reference")
     async def asks_again(self) -> None:
         self.receipt = await self.till.ask_again()
         prints(self.world, self.till, self.receipt)
         (part,) = self.receipt.points.parts
-        (result,) = await self._results()
         found = (self.receipt.response_code, part.approval, self.receipt.reference)
-        check("the receipt", found, ("00", result["approval_code"], result["rrn"]))
+        check("the receipt", found, ("00", self.heard["approval_code"], self.heard["rrn"]))
         check("their points", await units_of(self.world, *self.accounts), [POINTS - FIRST, MILES])
 
     @step("The cashier takes it back (0400): the points are there again, and the VAN hears that too")
@@ -118,7 +120,7 @@ class PointsThroughVan(Journey):
         await everything_is_told(self.world)
         await self._van_knows(("cancelled", FIRST, FIRST), ("approved", BY_POINTS, BACK - BY_MILES))
 
-    @step("Doha has spent points elsewhere since the screen was shown: the issuer declines, and tells the VAN")
+    @step("Doha has spent points elsewhere meanwhile: the issuer declines, and tells the VAN")
     async def has_shrunk(self) -> None:
         shown = await looks(self.world, self.till, held_out(self.real_card))
         await spends_elsewhere(self.world, self.accounts[0], LEFT)
@@ -130,12 +132,14 @@ class PointsThroughVan(Journey):
 
     @step("The day ends: the issuers' books agree with ours to the unit, they pay us, and the shop is paid")
     async def day_ends(self) -> None:
-        await pays_up(self.world, self.shop, self.accounts, captured=PRICE, refunded=BACK)
+        await pays_up(self.world, self.shop, self.accounts, captured=FIRST + PRICE, refunded=BACK)
 
     @step("Everybody is paid: every account is at zero but for the fee, and nothing is left to reconcile")
     async def all_is_zero(self) -> None:
         await all_is_zero_but_fees(self.world, fee_of(PRICE))
-        await nothing_is_left_to_reconcile(self.world, self.world.merchant("shop").id, self.star.id, self.sky.id)
+        await nothing_is_left_to_reconcile(
+            self.world, self.world.merchant("shop").id, self.star.id, self.sky.id
+        )
 
     async def _link(self, issuer: Issuer, units: int) -> PointsAccount:
         return await links_account(self.world, self.member, self.doha, issuer, self.card, units)
@@ -145,17 +149,27 @@ class PointsThroughVan(Journey):
         prints(self.world, self.till, receipt)
         return receipt
 
-    async def _results(self) -> Sequence[Mapping[str, Any]]:
-        """What the VAN knows of this till, oldest first."""
-        path = f"/van/points_results?terminal={self.till.shop.terminal}"
-        known = (await self.world.back_office.get(path)).body["data"]
-        return [result for result in known if result["merchant_no"] == self.till.shop.merchant_no]
+    async def _ask_van(self) -> Sequence[Mapping[str, Any]]:
+        """What the VAN tells this till, oldest first."""
+        shop = self.till.shop
+        path = f"/points_results?terminal={shop.terminal}&merchant_no={shop.merchant_no}"
+        told: Sequence[Mapping[str, Any]] = (await (await self.world.at_the_van()).get(path)).body["data"]
+        return told
 
     async def _van_knows(self, *expected: tuple[str, int, int]) -> None:
         """Wait until the VAN knows of these and no others: what became of them, units, and units back."""
 
-        async def known() -> object:
-            return [(each["status"], each["units"], each["units_back"]) for each in await self._results()]
+        shop = self.till.shop
+        path = f"/van/points_results?terminal={shop.terminal}"
 
-        check("what the VAN knows", await eventually(known, list(expected)), list(expected))
-        check("who has told it", {each["issuer"] for each in await self._results()}, {self.star.name})
+        async def known() -> object:
+            results = (await self.world.back_office.get(path)).body["data"]
+            names = ("issuer", "status", "units", "units_back")
+            return [
+                tuple(each[name] for name in names)
+                for each in results
+                if each["merchant_no"] == shop.merchant_no
+            ]
+
+        wanted = [(self.star.name, *each) for each in expected]
+        check("what the VAN knows", await eventually(known, wanted), wanted)

@@ -200,6 +200,11 @@ class World:
         """The partners' back office, where what happens behind the scenes is arranged and looked up."""
         return self._control
 
+    async def at_the_van(self) -> Caller:
+        """A till that asks the VAN; who tells of it is the VAN."""
+        url = (await self._control.get("/van")).body["url"]
+        return Caller(await self.connect(url), "", "", None)
+
     def identity_number(self, birth_date: str = "900101") -> str:
         """A person nobody has met before, and of whom the credit bureau thinks well."""
         return f"{birth_date}-{self.rng.randrange(1, 5)}{self.rng.randrange(10_000):05d}1"

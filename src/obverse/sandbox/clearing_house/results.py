@@ -70,7 +70,9 @@ class Results:
             known = self._kept.get(key)
             if known is None or result.units_back > known.units_back:
                 self._kept[key] = view = _view(told.issuer, result)
-                shown = {name: str(getattr(view, name)) for name in ("status", "units", "terminal")}
+                shown = {
+                    name: str(getattr(view, name)) for name in ("status", "units", "units_back", "terminal")
+                }
                 self._trace.http(told.issuer, _VAN, "POST /points_results", shown)
         while len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)

@@ -41,9 +41,11 @@ class MallDesk:
 
     def void(self, order: str) -> Answer:
         """Give back all that an order took; again as often as one likes."""
-        units = self._book.give_back(_reference(order))
+        reference = _reference(order)
+        take, units = self._book.taken(reference), self._book.give_back(reference)
+        merchant = take.ask.merchant if take is not None else _MALL
         shown = {"units_back": str(units)}
-        self._trace.http(_MALL, self._profile.name, f"POST {PATH}/{order}/void", shown)
+        self._trace.http(merchant, self._profile.name, f"POST {PATH}/{order}/void", shown)
         return answer(200, {"status": "voided"})
 
     async def close(self) -> None:
