@@ -110,7 +110,10 @@ async def test_while_the_provider_is_away_the_van_decides_up_to_its_limit_and_te
     assert (small["status"], small["approval_code"][:3]) == ("paid", "VAN")
     assert (large["status"], large["code"]) == ("declined", "91")
     assert provider.heard == []
-    assert (await control.get("/van")).json() == away | {"waiting": 1}
+    van = (await control.get("/van")).json()
+    assert van == away | {"waiting": 1, "url": van["url"]}
+    results = await mall.get(f"{van['url']}/points_results", params={"terminal": "TILL0001"})
+    assert results.json() == {"data": []}
     provider.code = "96"
     await control.put("/van", json={"floor_limit": 34_000})
     await eventually(lambda: len(provider.heard) > 1)

@@ -18,8 +18,7 @@ from obverse.sandbox.terminal import CardEntry, Receipt, Till
 REAL_CARDS: Final = ("one_time", "prepaid", "registered")
 """Kinds of cards, for shops whose tills are ours."""
 
-ALL_ISSUERS: Final = ("sky_miles", "star_points", "corner_stamps")
-CODE_LENGTH: Final = 6
+_CODE_LENGTH: Final = 6
 _WRONG_ACCOUNT: Final = "7700000000000000"
 
 
@@ -123,9 +122,9 @@ async def links_account(
     check("linking", (begun.status, begun.body.get("status")), (201, "pending"))
     source: str = begun.body["id"]
     text = (await letter_to(world, member.mobile, f"{issuer.name}: "))["text"]
-    code = next(word for word in text.split() if word.isdecimal() and len(word) == CODE_LENGTH)
+    code = next(word for word in text.split() if word.isdecimal() and len(word) == _CODE_LENGTH)
     proof = f"/v1/points_accounts/{source}/prove"
-    wrong = await caller.post(proof, {"code": f"{(int(code) + 1) % 10**CODE_LENGTH:0{CODE_LENGTH}d}"})
+    wrong = await caller.post(proof, {"code": f"{(int(code) + 1) % 10**_CODE_LENGTH:0{_CODE_LENGTH}d}"})
     check("a wrong code", wrong.status, 422)
     proved = await caller.post(proof, {"code": code})
     check("the code", (proved.status, proved.body.get("status")), (200, "proved"))
@@ -159,9 +158,9 @@ def held_out(card: LinkedCard) -> CardEntry:
     return CardEntry(Secret(card.number), f"{card.exp_year % 100:02d}{card.exp_month:02d}")
 
 
-async def looks(world: World, till: Till, card: CardEntry, *, entry: str = "swipe") -> Receipt:
+async def looks(world: World, till: Till, card: CardEntry) -> Receipt:
     """Swipe a card and look at the screen: what its points are, and what they are worth (PR-4)."""
-    inquiry = await till.inquire(card, entry=entry)
+    inquiry = await till.inquire(card)
     for line in till.screen(inquiry):
         world.tell(till.shop.name, "screen", line)
     return inquiry
@@ -209,18 +208,20 @@ async def books_agree(world: World, *accounts: PointsAccount) -> Sequence[Mappin
     """Take by take and to the unit, what these accounts have spent by their issuers' books is on the issuers'
     invoices. Returns those; every issuer has joined with this journey, and one of nothing captured has none.
     """
-    await everything_is_told(world)
+    await everything_is_told(world, *accounts)
     return [invoice for account in accounts if (invoice := await _invoice(world, account))]
 
 
-async def everything_is_told(world: World) -> None:
-    """Wait until every issuer has acknowledged what it was told: confirmed, cancelled, given back."""
-    quiet = world.operator.untold()
+async def everything_is_told(world: World, *accounts: PointsAccount) -> None:
+    """Wait until the issuers of these accounts have acknowledged what they were told: what is confirmed,
+    cancelled, given back."""
+    quiet, issuers = world.operator.untold(), {account.issuer.id for account in accounts}
 
     async def waiting() -> object:
-        return len((await quiet.get("/v1/points_messages?state=pending")).body["data"])
+        pending = (await quiet.get("/v1/points_messages?state=pending&limit=100")).body["data"]
+        return [message["kind"] for message in pending if message["issuer"] in issuers]
 
-    check("not acknowledged by issuers", await eventually(waiting, 0), 0)
+    check("not acknowledged by issuers", await eventually(waiting, []), [])
 
 
 async def _are_paid(world: World, invoices: Sequence[Mapping[str, Any]]) -> None:

@@ -84,7 +84,7 @@ class PointsAndCard(Journey):
         shown = await self._look(MILES, MILES // 2)
         too_much = await self._pay(BY_POINTS + CARD_LIMIT + 1, shown)
         check("the answer", too_much.response_code, "05")
-        await everything_is_told(self.world)
+        await everything_is_told(self.world, self.miles)
         check("his miles", await units_of(self.world, self.miles), [MILES])
         check("on the card", await self.world.owed_to_card_company(self.real_card), (0, 0))
 

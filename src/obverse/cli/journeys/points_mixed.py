@@ -113,7 +113,7 @@ class PointsMixed(Journey):
         await misbehaves(self.world, self.stamps, "points_takes", "close", times=1)
         late = await self._pay(PRICE)
         check("the answer", refused(late), ("68", "points_issuer_late"))
-        await everything_is_told(self.world)
+        await everything_is_told(self.world, *self.accounts)
         await self._is_left(MILES, STAMPS, BY_BALANCE)
 
     @step("She swipes it again: miles, stamps, balance and real card pay together, and the receipt has each")
@@ -177,7 +177,7 @@ class PointsMixed(Journey):
         refund = await self.till.refund(self.receipt, amount)
         prints(self.world, self.till, refund)
         check("the refund", refund.response_code, "00")
-        await everything_is_told(self.world)
+        await everything_is_told(self.world, *self.accounts)
 
     async def _is_back(self, amount: int, miles: int, stamps: int) -> None:
         """So much of the payment came back, card first and points last, and with it so many units."""

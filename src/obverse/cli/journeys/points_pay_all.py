@@ -92,8 +92,11 @@ class PointsPayAll(Journey):
         await misbehaves(self.world, self.stamps, "connection")
         check("on the screen", rows(shown), [SKY, STAR, ("CORNER STAMP", None, None, "down")])
 
-    @step("It is back: she swipes her card, and sees three balances and what each is worth (PR-4)")
+    @step("It is back: swiped or not, her card shows three balances and what each is worth (PR-4, PR-12)")
     async def looks(self) -> None:
+        for entry in ("chip", "contactless", "typed"):
+            shown = await self.till.inquire(held_out(self.real_card), entry=entry)
+            check(f"by {entry}", rows(shown), [SKY, STAR, STAMPS])
         shown = await looks(self.world, self.till, held_out(self.real_card))
         check("on the screen", rows(shown), [SKY, STAR, STAMPS])
         check("in all", shown.balance_minor, SKY[2] + STAR[2] + STAMPS[2])

@@ -117,7 +117,7 @@ class PointsThroughVan(Journey):
         refund = await self.till.refund(self.receipt, BACK)
         prints(self.world, self.till, refund)
         check("the refund", refund.response_code, "00")
-        await everything_is_told(self.world)
+        await everything_is_told(self.world, *self.accounts)
         await self._van_knows(("cancelled", FIRST, FIRST), ("approved", BY_POINTS, BACK - BY_MILES))
 
     @step("Doha has spent points elsewhere meanwhile: the issuer declines, and tells the VAN")
