@@ -22,7 +22,7 @@ import uvloop
 _ISO_BITMAP: Final = slice(6, 22)
 _ISO_STAN_AT: Final = 52
 _ISO_CODE_AT: Final = 78
-"""In a frame with its two bytes of length, besides the digits of DE 2; DE 32 has six, DE 12, 13, 38 are absent."""
+"""In a frame with its two bytes of length, without the digits of DE 2; DE 12, 13 and 38 are absent."""
 _ISO_DONE_FIELDS: Final = (2, 3, 4, 7, 11, 32, 37, 39, 41, 42, 49)
 _ISO_APPROVED_FIELDS: Final = (*_ISO_DONE_FIELDS, 38)
 _ISO_APPROVAL_CODE_LENGTH: Final = 6

@@ -45,10 +45,11 @@ POINTS = (MILES, STAMPS)
 NAMES = ("own", *POINTS, "card")
 UNITS = {MILES: 30_000, STAMPS: 700}
 UNITS_MAX = {MILES: None, STAMPS: 500}
+# What is in a clearing file, or will be, is settled by what follows there: nobody takes the hold back.
 _COMPANY_HOLDS = """
 select network_ref, amount_minor from legs as l where kind = 'linked_card' and (
-    status = 'approved' or exists (select from actions as a where a.to_present
-        and a.authorization_id = l.authorization_id and a.kind = 'reversal'))
+    status = 'approved' or exists (select from actions as a where a.authorization_id = l.authorization_id
+        and a.kind = 'capture' and a.to_present and a.parts[l.position + 1] > 0))
 """
 _UNFINISHED = """
 select (select count(*) from authorizations where status = 'processing')
@@ -87,6 +88,11 @@ class Life:
     rates: dict[str, Rate] = field(default_factory=dict)
     payments: list[Payment] = field(default_factory=list)
     quote: Shown | None = None
+
+    def holds(self, quote: Shown, now: datetime) -> bool:
+        """Whether a quote is good: in time, and for a card that has points still."""
+        has_points = any(name in self.wallet.order for name in POINTS)
+        return has_points and quote.expires_at is not None and now < quote.expires_at
 
     def purses(self, quote: Shown | None) -> dict[str, Purse]:
         shown = {line.source_id: line for line in quote.lines if line.units is not None} if quote else {}
@@ -319,20 +325,22 @@ async def all_books_agree(world: World, life: Life) -> None:
     async with world.house.database.connection() as conn:
         assert await conn.fetchval(_UNFINISHED) == 0
         held = await conn.fetch(_COMPANY_HOLDS)
-    assert world.company.held == {leg["network_ref"]: leg["amount_minor"] for leg in held}
+    expected = {leg["network_ref"]: leg["amount_minor"] for leg in held}
+    assert world.company.held == expected, f"{world.company.held} is not {expected}"
     await nothing_is_held_for_what_was_undone(world.house.database)
     assert await Ledger(world.house.database).check() == []
 
 
 def _kept_of(payment: Payment, now: Authorization) -> dict[str, tuple[str, int]]:
     """What each issuer has to keep of a payment, by the leg's name; its legs have to be as they should."""
-    assert now.status is payment.status
+    assert now.status is payment.status, f"{now.status} is not {payment.status}"
     if not payment.shares:
         undone = [leg for leg in now.legs if leg.refunded_minor < leg.captured_minor]
         assert not undone, "what was undone is given back"
         assert all(leg.status in _NOTHING_THERE for leg in now.legs), "a payment is never one-legged"
         return {}
-    assert [_told(leg) for leg in now.legs] == [_expected(share) for share in payment.shares]
+    told, expected = [_told(leg) for leg in now.legs], [_expected(share) for share in payment.shares]
+    assert told == expected, f"{told} is not {expected}"
     return {
         leg.network_ref: (share.name, share.units - share.units_back)
         for leg, share in zip(now.legs, payment.shares, strict=True)
@@ -342,9 +350,9 @@ def _kept_of(payment: Payment, now: Authorization) -> dict[str, tuple[str, int]]
 
 def _told(leg: Leg) -> tuple[Any, ...]:
     counted = (leg.captured_minor, leg.released_minor, leg.refunded_minor, leg.disputed_minor)
-    return leg.amount_minor, leg.units, leg.rate, *counted, leg.units_back
+    return leg.amount_minor, leg.units, leg.rate and str(leg.rate), *counted, leg.units_back
 
 
 def _expected(share: Share) -> tuple[Any, ...]:
     counted = (share.captured, share.released, share.refunded, share.disputed)
-    return share.amount, share.units, share.rate, *counted, share.units_back
+    return share.amount, share.units, share.rate and str(share.rate), *counted, share.units_back

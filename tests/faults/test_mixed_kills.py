@@ -4,23 +4,31 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import pytest
+from tests.factories.callers import AcquirerLine, HungUp
 from tests.factories.codes import a_key, codes_rooms, opened, public_half
 from tests.factories.estate import BOTTOMLESS, Estate
+from tests.factories.iso8583 import reversal
 from tests.factories.ledger import P0
 from tests.factories.merchants import BY_HAND
 from tests.factories.platform import PlatformProcess, running
 from tests.factories.points import PointsHouse, points_house, terms
 from tests.factories.points_issuers import PointsIssuers, points_issuers
 from tests.factories.registered_cards import a_registered_card
-from tests.factories.shoppers import FINAL_SECONDS_MAX, Tills, all_told_is_so, card_company_agrees
+from tests.factories.shoppers import (
+    FINAL_SECONDS_MAX,
+    Payment,
+    Tills,
+    all_told_is_so,
+    card_company_agrees,
+)
 from tests.factories.wallet import a_wallet_member, card_details
 
 from obverse.cards import Card, CardFace
@@ -41,8 +49,8 @@ from obverse.sandbox.points_issuer import Account, PointsIssuer
 from obverse.sandbox.terminal import Pick
 from obverse.sandbox.terminal.points import picks_field
 
-KILLS: Final = 5
-KILLS_UNDER_SCANS: Final = 3
+KILLS: Final = 4
+KILLS_UNDER_SCANS: Final = 2
 TILLS: Final = 16
 SCANNERS: Final = 64
 CODES: Final = 50
@@ -62,8 +70,9 @@ _TAKES: Final = (
 _TOLD: Final = (
     FaultRule(Fault.BREAK, chance=0.5),
     FaultRule(Fault.DUPLICATE, chance=0.5),
-    FaultRule(Fault.SILENT, chance=0.3),
     FaultRule(Fault.CLOSE, chance=0.5),
+    FaultRule(Fault.REFUSE, chance=0.5),
+    FaultRule(Fault.LOST, chance=0.3),
 )
 
 _UNDER_WAY: Final = "select count(*)::int as payments from authorizations where status = 'processing'"
@@ -77,6 +86,7 @@ select l.network_ref, l.units, a.status, p.issuer_id from legs as l
 join authorizations as a on (a.partition_id, a.id) = (l.partition_id, l.authorization_id)
 join points_accounts as p on p.id = l.source_id where l.units is not null
 """
+_ENDED: Final = "select status from authorizations where request_key = any($1::text[])"
 _USED_CODES: Final = """
 select a.request_key, a.status from payment_codes as c
 join authorizations as a on (a.partition_id, a.id) = (c.partition_id, c.used_by)
@@ -186,6 +196,42 @@ async def codes_of(estate: Estate) -> list[CardFace]:
     return [CardFace(Secret(c["code"]), "", Secret("")) for c in opened(batch.sealed, key)["codes"]]
 
 
+@dataclass
+class Cancelling:
+    """Somebody at the tills who takes back what was just asked for, whatever has become of it (P8)."""
+
+    tills: Tills
+    platform: PlatformProcess
+    taken_back: list[Payment] = field(default_factory=list)
+    stopping: bool = False
+
+    async def work(self) -> None:
+        while not self.stopping:
+            await asyncio.sleep(0.05)
+            newest = self.tills.payments[-1]
+            if newest not in self.taken_back[-1:]:
+                await self._take_back(newest)
+                self.taken_back.append(newest)
+
+    async def until_heard(self) -> None:
+        """Wait until one more was taken back, just now."""
+        await self.tills.until(lambda: len(self.taken_back), len(self.taken_back) + 1)
+
+    async def _take_back(self, payment: Payment) -> None:
+        """Tell the platform until it has heard it."""
+        assert payment.fields is not None
+        deadline = time.monotonic() + FINAL_SECONDS_MAX
+        while True:
+            assert time.monotonic() < deadline, "it is not heard"
+            with suppress(HungUp, OSError):
+                line = await AcquirerLine.open(self.platform.acquirer_port)
+                answer = await line.ask(reversal(payment.fields, "0420"))
+                line.close()
+                if answer["39"] == "00":
+                    return
+            await asyncio.sleep(0.02)
+
+
 async def settled(estate: Estate) -> None:
     """Wait until payments are final and nobody is to be told anything; pauses fly past (P7)."""
     deadline = time.monotonic() + FINAL_SECONDS_MAX
@@ -216,17 +262,22 @@ async def test_p09_no_mixed_payment_keeps_one_leg_whatever_issuers_do_and_whenev
 ) -> None:
     rng = Random(9)
     settings = estate.settings(tmp_path / "data", points_timeout_ms=300)
-    slow = FaultRule(Fault.SLOW, delay_ms=30, chance=0.3)
+    slow = FaultRule(Fault.SLOW, delay_ms=100, chance=0.5)
     await estate.card_company.set_fault(MessageKind.AUTHORIZATION, slow)
     async with a_relay(estate, cards=6) as relay:
         async with running(tmp_path / "platform", settings) as platform:
             tills = Tills(estate, platform, relay.purchases(rng))
             tills.start(TILLS)
+            cancelling = Cancelling(tills, platform)
+            at_it = asyncio.create_task(cancelling.work())
             under_way = 0
             for _ in range(KILLS):
                 await relay.misbehave(rng)
-                await tills.until_answered(rng.randrange(20, 80))
+                await tills.until_answered(rng.randrange(40, 120))
+                await cancelling.until_heard()
                 under_way += await kill_and_start(estate, platform)
+            cancelling.stopping = True
+            await at_it
             await tills.stop()
             for issuer in relay.partners.all:
                 issuer.faults.clear()
@@ -234,8 +285,12 @@ async def test_p09_no_mixed_payment_keeps_one_leg_whatever_issuers_do_and_whenev
     assert under_way > KILLS, "the kills met no payment under way"
     await relay.issuers_agree()
     await card_company_agrees(estate)
-    await all_told_is_so(estate, tills.payments)
-    assert {told.reason for payment in tills.payments for told in payment.told} >= {"00", "51"}
+    stands = [payment for payment in tills.payments if payment not in cancelling.taken_back]
+    await all_told_is_so(estate, stands)
+    assert {told.reason for payment in stands for told in payment.told} >= {"00", "51"}
+    ended = await estate.fetch(_ENDED, [payment.request_key for payment in cancelling.taken_back])
+    assert {row["status"] for row in ended} <= {"reversed", "declined"}
+    assert len(ended) == len(cancelling.taken_back) > KILLS
 
 
 @pytest.mark.slow

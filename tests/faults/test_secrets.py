@@ -1,4 +1,7 @@
-"""P11: no real card number, CVV, identity number or password outside the vault and the wire."""
+"""P11: no real card number, CVV, identity number or password outside the vault and the wire.
+
+Nor numbers of points accounts, payment codes, and what lies between us and points issuers.
+"""
 
 import asyncio
 import base64
@@ -11,11 +14,14 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.factories.callers import HOST, AcquirerLine, RestAnswer, RestLine, http_request
+from tests.factories.callers import HOST, AcquirerLine
 from tests.factories.canaries import search
+from tests.factories.canary_points import use_points_and_codes
 from tests.factories.estate import Estate
 from tests.factories.iso8583 import PIN_KEY, purchase, wire, with_pin
-from tests.factories.platform import PlatformProcess, running
+from tests.factories.overheard import Caller
+from tests.factories.platform import running
+from tests.factories.scripted_issuer import ScriptedIssuer
 from tests.factories.waiting import eventually
 from tests.factories.webhooks import Receiver
 
@@ -71,33 +77,6 @@ def test_p11_the_search_finds_a_labelled_cvv(planted: bytes) -> None:
     assert search(b"2026-11-20T10:12:40.7391Z 57391", {"cvv": CVV}) == []
 
 
-class Caller:
-    """Calls both doors, and keeps every answer that should hold no secret."""
-
-    def __init__(self, estate: Estate, platform: PlatformProcess, operator: str) -> None:
-        self.estate, self.platform, self.operator = estate, platform, operator
-        self.answers: list[bytes] = []
-
-    async def rest(
-        self, method: str, path: str, body: Any = None, token: str | None = None, status: int | None = None
-    ) -> RestAnswer:
-        line = await RestLine.open(self.platform.rest_port)
-        answer = await line.ask_raw(http_request(method, path, token or self.operator, body))
-        line.close()
-        assert status is None or answer.status == status, answer.raw
-        if not path.endswith("/reveal"):
-            self.answers.append(answer.raw)
-        return answer
-
-    async def till(self, raw: bytes) -> None:
-        """Send bytes to the acquirer door. Its answer echoes DE 2, as the wire must."""
-        reader, writer = await asyncio.open_connection(HOST, self.platform.acquirer_port)
-        writer.write(raw)
-        writer.write_eof()
-        await reader.read(-1)
-        writer.close()
-
-
 @pytest.fixture
 async def bureau() -> AsyncIterator[CreditBureau]:
     bureau = CreditBureau(FaultMenu(Random(1)), Trace(Clock()))
@@ -132,7 +111,11 @@ async def test_p11_no_secret_gets_into_database_logs_answers_or_webhooks(
         webhooks_to_private_addresses=True,
         pin_key=PIN_KEY,
     )
-    async with running(tmp_path / "platform", settings) as platform, Receiver() as receiver:
+    async with (
+        ScriptedIssuer() as issuer,
+        running(tmp_path / "platform", settings) as platform,
+        Receiver() as receiver,
+    ):
         caller = Caller(estate, platform, operator.reveal())
         endpoint = {"url": receiver.url}
         hook = (await caller.rest("POST", "/v1/webhook_endpoints", endpoint, status=201)).body
@@ -141,8 +124,10 @@ async def test_p11_no_secret_gets_into_database_logs_answers_or_webhooks(
         await set_pins(caller, session)
         await pay_at_both_doors(caller, real, faces)
         await ask_wrongly(caller, real, faces[0])
+        points = await use_points_and_codes(caller, session, card_form(real), PASSWORD, issuer)
         await break_things(caller, faces, cut_connections)
         await eventually(lambda: len(receiver.received) >= 2 * len(faces))
+        await caller.rest("GET", "/metrics", status=200)
 
     secrets = {
         "card number": real.number.reveal(),
@@ -152,17 +137,18 @@ async def test_p11_no_secret_gets_into_database_logs_answers_or_webhooks(
         "password": PASSWORD,
         "wrong password": WRONG_PASSWORD,
         "identity number": IDENTITY,
-    }
+    } | points.nowhere
     stand_ins = {f"one-time number {i}": face["number"] for i, face in enumerate(faces)}
     tokens = {
         "operator's key": operator.reveal(),
         "shop's key": estate.token,
         "session": session,
         "webhook secret": hook["secret"],
-    }
+    } | points.told_once
     dump = await asyncio.to_thread(dumped, estate.database_url)
     assert b"vault_cards" in dump
     assert b"authorizations" in dump
+    assert b"points_accounts" in dump
     written = platform.written()
     assert b'"level": "debug"' in written
     assert b"Traceback" in written
@@ -173,15 +159,19 @@ async def test_p11_no_secret_gets_into_database_logs_answers_or_webhooks(
     assert search(b"\n".join([each.body for each in receiver.received]), nowhere) == []
 
 
-async def register_and_sign_in(caller: Caller, real: RealCard) -> str:
-    """A member registers, and is refused when registering again; the session's token."""
-    card = {
+def card_form(real: RealCard) -> dict[str, Any]:
+    return {
         "card_number": real.number.reveal(),
         "exp_month": int(real.expiry[2:]),
         "exp_year": 2000 + int(real.expiry[:2]),
         "cvv": CVV,
         "birth_date": real.birth_date,
     }
+
+
+async def register_and_sign_in(caller: Caller, real: RealCard) -> str:
+    """A member registers, and is refused when registering again; the session's token."""
+    card = card_form(real)
     person = {"identity_number": IDENTITY, "address": "12 Toegye-ro, Seoul", "password": PASSWORD}
     wrong_cvv = await caller.rest("POST", "/v1/members", person | card | {"cvv": "9999"})
     assert 400 <= wrong_cvv.status < 500
@@ -192,10 +182,7 @@ async def register_and_sign_in(caller: Caller, real: RealCard) -> str:
     for password in (WRONG_PASSWORD, PASSWORD + " "):
         await caller.rest("POST", "/v1/sessions", {"member": member["id"], "password": password}, status=401)
     sign_in = {"member": member["id"], "password": PASSWORD}
-    line = await RestLine.open(caller.platform.rest_port)
-    signed_in = await line.ask("POST", "/v1/sessions", caller.operator, sign_in)  # its answer is the token
-    line.close()
-    token: str = signed_in.body["token"]
+    token: str = (await caller.untold("POST", "/v1/sessions", sign_in, caller.operator, 201))["token"]
     assert (await caller.rest("POST", "/v1/linked_cards", card, token)).status == 409
     return token
 
@@ -244,7 +231,7 @@ async def pay_at_both_doors(caller: Caller, real: RealCard, faces: list[dict[str
     assert (await line.ask(caller.estate.purchase(card_face(faces[1]))))["39"] == "00"
     assert (await line.ask(caller.estate.purchase(card_face(faces[1]))))["39"] == "57"
     stranger = CardFace(real.number, real.expiry, Secret(CVV))
-    assert (await line.ask(caller.estate.purchase(stranger, DE48=f"9204{CVV}")))["39"] == "14"
+    assert (await line.ask(caller.estate.purchase(stranger, DE48=f"9204{CVV}")))["39"] == "56"
     line.close()
 
 

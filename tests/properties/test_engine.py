@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import Enum
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule, run_state_machine_as_test
 from tests.factories.books import nothing_is_held_for_what_was_undone
 from tests.factories.cards import a_one_time_card
-from tests.factories.engine import EngineWorld, FakeCardCompany, an_engine, an_engine_world
+from tests.factories.engine import EngineWorld, an_engine, an_engine_world
+from tests.factories.far_ends import BookedCardCompany, Mood
 from tests.factories.ledger import P0
 from tests.factories.wallet import a_member_with_credit_line, a_member_with_linked_card, build_house
 
 from obverse.authorization import Authorization, AuthorizationRequest, Engine, Status
-from obverse.authorization.ports import LegAnswer, LegOutcome, LegRequest
 from obverse.cards import CardFace, Controls
 from obverse.kit.clock import Clock
 from obverse.kit.database import Database
@@ -39,42 +38,6 @@ from obverse.ledger import Ledger
 
 CREDIT = 5_000
 AMOUNTS = st.sampled_from([1, 999, 2_000, 4_999, 5_000, 5_001])
-
-
-class Mood(Enum):
-    """What the card company does with the next request, and what it says."""
-
-    APPROVES = LegOutcome.APPROVED, True
-    DECLINES = LegOutcome.DECLINED, False
-    APPROVES_AND_IS_SILENT = LegOutcome.NO_ANSWER, True
-    IS_SILENT = LegOutcome.NO_ANSWER, False
-    IS_GONE = LegOutcome.UNREACHABLE, False
-
-
-@dataclass
-class BookedCardCompany(FakeCardCompany):
-    """A card company with a book: what it holds, and what it must never hold again."""
-
-    mood: Mood = Mood.APPROVES
-    held: dict[str, int] = field(default_factory=dict)
-    undone: set[str] = field(default_factory=set)
-
-    async def authorize(self, leg: LegRequest) -> LegAnswer:
-        outcome, holds = self.mood.value
-        await asyncio.sleep(0)
-        if leg.network_ref in self.undone:
-            return LegAnswer(LegOutcome.DECLINED, "21")
-        if holds:
-            assert leg.network_ref not in self.held, "a payment was sent twice"
-            self.held[leg.network_ref] = leg.amount.amount_minor
-        return LegAnswer(outcome, None, "654321" if outcome is LegOutcome.APPROVED else None)
-
-    async def reverse(self, leg: LegRequest) -> bool:
-        if not self.acknowledges:
-            return False
-        self.undone.add(leg.network_ref)
-        self.held.pop(leg.network_ref, None)
-        return True
 
 
 @dataclass(eq=False)

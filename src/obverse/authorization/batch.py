@@ -40,6 +40,7 @@ from obverse.authorization.model import (
     LegPlan,
     LegStatus,
     Purpose,
+    Rule,
     Status,
 )
 from obverse.authorization.ports import LegAnswer, LegRequest, PointsRequest, Terminal
@@ -104,7 +105,7 @@ class Batch(Recognition):
         decision = self._decision(command, known)
         if decision.to_ask:
             raise BalancesNeeded([self._loaded.holdings[id_] for id_ in sorted(decision.to_ask)])
-        if known is not None:
+        if known is not None and Rule.CODE not in decision.failed_rules:
             proof.count_pin(known.usage, known.pin)
         if known is not None and decision.decline is None and request.purpose in LOADS:
             decision = self._with_lot(request, known)

@@ -17,8 +17,8 @@ class Authorize(msgspec.Struct, frozen=True):
     `number_hashes` are the number's keyed hashes under every live key, none where a payment code was shown,
     of which there is `code_hash`; `is_ours` tells whether it begins like our numbers. `cvv_ok` is None where
     no CVV came. `fingerprint` is a keyed hash of all that a repeat must have in common. `pin_hash` is None
-    where no PIN came with a number. `balances` are units of points, once issuers were asked: who gave no
-    answer is left out.
+    where no PIN came with a number. `balances` are units of points where issuers were asked for them, and
+    none where they gave no answer.
     """
 
     id: AuthorizationId

@@ -82,12 +82,8 @@ async def load(
 async def load_for_dry_run(
     conn: Connection, partition_id: PartitionId, command: Authorize, now: datetime
 ) -> Loaded:
-    """Read what one payment would touch, without a lock."""
-    codes_found = {}
-    if command.code_hash is not None:
-        codes_found = await codes.find(conn, partition_id, [command.code_hash])
-    by_id = [code.card_id for code in codes_found.values()]
-    cards_found = await cards.find(conn, partition_id, command.number_hashes, by_id)
+    """Read what one payment with a card's number would touch, without a lock."""
+    cards_found = await cards.find(conn, partition_id, command.number_hashes, ())
     sources = await wallet.load_sources(conn, {id_ for card in cards_found for id_ in card.funding})
     lots = await _load_lots(conn, sources.values(), now)
     accounts = await ledger.find_accounts(conn, partition_id, _account_ids(sources.values(), lots, ()))
@@ -97,7 +93,6 @@ async def load_for_dry_run(
         lots=lots,
         programmes=await _load_programmes(conn, [command], cards_found),
         accounts=accounts,
-        codes=codes_found,
         **await _load_points(conn, [command], sources.values(), now),
     )
 

@@ -44,11 +44,11 @@ class Networks:
         return answers | dict(zip(cards, heard, strict=True))
 
     async def balances(self, holdings: Sequence[Holding]) -> Mapping[SourceId, int]:
-        """Units in these accounts; one whose issuer gives no answer in time is left out (PR-3)."""
+        """Units in these accounts; none where an issuer gives no answer in time (PR-3)."""
         assert self._points is not None, "accounts are linked where there are issuers"
         asks = [BalanceAsk(held.source_id, held.issuer_id, held.handle) for held in holdings]
         answers = await self._points.balances(asks)
-        return {id_: answer.units for id_, answer in answers.items() if answer.units is not None}
+        return {id_: answer.units or 0 for id_, answer in answers.items()}
 
     async def _take_points(self, legs: Sequence[PointsRequest]) -> list[LegAnswer]:
         if not legs:

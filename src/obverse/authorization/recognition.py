@@ -3,6 +3,7 @@
 A code is spent, and a guess at one is counted, in the batch's own copies (PC-7, P10).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -12,7 +13,7 @@ from obverse.authorization import proof
 from obverse.authorization.actions import Actions
 from obverse.authorization.commands import Authorize
 from obverse.authorization.known import KnownCard, Purse
-from obverse.authorization.model import AuthorizationRequest, Decision, Purpose
+from obverse.authorization.model import LOADS, AuthorizationRequest, Decision, Purpose, Rule
 from obverse.authorization.proof import CodeCheck, PinCheck
 from obverse.cards.model import Card
 from obverse.cards.rules import face_expiry_of
@@ -30,10 +31,11 @@ class Recognition(Actions):
 
     def _known_card(self, command: Authorize) -> KnownCard | None:
         by_code = command.code_hash is not None
+        request = command.request
         card = self._card_by_code(command.code_hash) if command.code_hash else self._card_by_number(command)
-        if card is None:
+        if card is None or (by_code and request.purpose in LOADS):  # a code pays, and takes nothing in
             return None
-        request, left = command.request, self._usage(card)
+        left = self._usage(card)
         pin = proof.pin_check(card, left, self._pin_hash(command, card), by_code=by_code)
         face = face_expiry_of(card)
         sources = [self._sources[id_] for id_ in card.funding if id_ in self._sources]
@@ -41,7 +43,9 @@ class Recognition(Actions):
         return KnownCard(
             card,
             left,
-            details_match=by_code or proof.details_match(request, card, face, command.cvv_ok, pin),
+            details_match=request.holder_matches is not False
+            if by_code
+            else proof.details_match(request, card, face, command.cvv_ok, pin),
             sources=sources,
             pin=pin,
             lots=self._lots,
@@ -80,13 +84,21 @@ class Recognition(Actions):
             or guesses.of_merchants.get(merchant_id, 0) + of_merchant >= budget.of_merchant
         )
 
-    def guessed_too_often(self) -> list[tuple[MerchantId, str, int]]:
-        """Terminals whose budget this batch has used up, with how often was tried there within the hour."""
-        most, before = self.makers.codes.budget.of_terminal, self._loaded.guesses.of_terminals
-        tried = [(*here, before.get(here, 0), count) for here, count in self.guesses.items()]
+    def guessed_too_often(self) -> list[tuple[MerchantId, str | None, int]]:
+        """Terminals whose budget this batch has used up, and merchants (without a terminal) whose budget it
+        has, with how often was tried there within the hour."""
+        budget, before = self.makers.codes.budget, self._loaded.guesses
+        of_merchants: Counter[MerchantId] = Counter()
+        tried: list[tuple[MerchantId, str | None, int, int, int]] = []
+        for (merchant, till), count in self.guesses.items():
+            of_merchants[merchant] += count
+            known = before.of_terminals.get((merchant, till), 0)
+            tried.append((merchant, till, known, count, budget.of_terminal))
+        for merchant, count in of_merchants.items():
+            tried.append((merchant, None, before.of_merchants.get(merchant, 0), count, budget.of_merchant))
         return [
             (merchant, till, known + count)
-            for merchant, till, known, count in tried
+            for merchant, till, known, count, most in tried
             if known < most <= known + count
         ]
 
@@ -96,8 +108,11 @@ class Recognition(Actions):
         """Spend the code on what was approved or is under way; count a guess, or a PIN that was wrong."""
         code, merchant = self._code(code_hash), command.request.merchant
         if code is None:
-            if merchant is not None:
+            # Behind a shut door nothing is counted: one till alone must not shut others.
+            if merchant is not None and not self._is_guessing(command.request):
                 self.guesses[merchant.id, command.request.terminal or ""] += 1
+        elif Rule.CODE in decision.failed_rules:
+            return
         elif decision.decline is None and command.request.purpose is not Purpose.INQUIRY:
             self.spent_codes[code_hash] = replace(code, used_by=command.id)
         elif known is not None and known.pin is PinCheck.WRONG:
@@ -143,5 +158,5 @@ class Recognition(Actions):
             rate = shown.rate if shown is not None else now_valid
         units = None if shown is None else shown.units
         if command.balances is not None:
-            units = command.balances.get(holding.source_id, 0)
+            units = command.balances.get(holding.source_id, units)
         return Purse(rate, units, holding.units_max)

@@ -95,6 +95,8 @@ def _decide(
         failed |= standing_failures(known, now)
         if request.amount.currency != known.card.currency:
             failed |= Rule.CURRENCY
+        if _is_shown_online(request, known.card):
+            failed |= Rule.STAND_IN_ACCEPTED
     elif request.reported:
         if known.usage.uses_left < 1:
             failed |= Rule.SINGLE_USE  # whoever has decided could not know; no number pays twice (P1)

@@ -64,7 +64,7 @@ def _returned(batch: Batch) -> list[AccountId]:
 
 
 def _guessing(batch: Batch) -> list[Event]:
-    """News of terminals at which this batch has seen one guess at a payment code too many (P17)."""
+    """News of terminals and merchants at which this batch has seen one guess at a code too many (P17)."""
     return [
         Event(
             id=EventId(batch.makers.new_id()),

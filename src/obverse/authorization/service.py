@@ -26,9 +26,11 @@ from obverse.authorization.model import (
     Authorization,
     AuthorizationRequest,
     Decision,
+    Decline,
     Leg,
     LegStatus,
     Purpose,
+    Rule,
     Status,
 )
 from obverse.authorization.networks import Networks, PointsNetwork
@@ -40,6 +42,7 @@ from obverse.kit.errors import NotFound, Unavailable
 from obverse.kit.ids import AuthorizationId, MerchantId, PartitionId
 from obverse.kit.money import Money
 from obverse.kit.secret import Secret
+from obverse.points.model import Holding
 from obverse.vault import Vault
 
 _POLL_S: Final = 0.1
@@ -107,13 +110,14 @@ class Engine(Steps):
     async def dry_run(self, request: AuthorizationRequest) -> Decision:
         """Say what would be decided now, every rule and the exact split, with nothing moved (PF-9)."""
         command = self._authorize_command(request)
+        if command.code_hash is not None:  # nobody counts guesses in what is only thought through (P10)
+            return Decision(Rule.CODE, Decline.UNKNOWN_CODE)
         partition_id = await self._home_of(request.number)
-        decision, loaded = await self._preview(command, partition_id)
-        if decision.to_ask:
-            holdings = [loaded.holdings[id_] for id_ in decision.to_ask]
-            command = replace(command, balances=await self._networks.balances(holdings))
-            decision, _ = await self._preview(command, partition_id)
-        return decision
+        while True:
+            decision, loaded = await self._preview(command, partition_id)
+            if not decision.to_ask:
+                return decision
+            command = await self._with_balances(command, [loaded.holdings[id_] for id_ in decision.to_ask])
 
     async def _preview(self, command: Authorize, partition_id: PartitionId) -> tuple[Decision, Loaded]:
         now = self._clock.now()
@@ -224,13 +228,18 @@ class Engine(Steps):
     # how it is done ------------------------------------------------------------------------------------
 
     async def _decide(self, command: Authorize, partition_id: PartitionId) -> Authorization:
-        """Have a payment decided; once more where points issuers have to be asked for balances first."""
+        """Have a payment decided; again where points issuers have to be asked for balances first, and where
+        others have spent meanwhile what made asking more of them needless."""
         batcher = self._batchers[partition_id]
-        try:
-            return await batcher.submit(command)
-        except BalancesNeeded as needed:
-            balances = await self._networks.balances(needed.holdings)
-        return await batcher.submit(replace(command, balances=balances))
+        while True:
+            try:
+                return await batcher.submit(command)
+            except BalancesNeeded as needed:
+                command = await self._with_balances(command, needed.holdings)
+
+    async def _with_balances(self, command: Authorize, holdings: Sequence[Holding]) -> Authorize:
+        balances = await self._networks.balances(holdings)
+        return replace(command, balances={**(command.balances or {}), **balances})
 
     async def _complete(self, opened: Authorization) -> Authorization:
         """Ask outside and close the payment in a task of its own: no hanging up stops it."""

@@ -140,8 +140,9 @@ class _Plan:
         if purse is None or purse.rate is None:
             self.failed |= Rule.POINTS_ACCEPTED
         elif wanted_minor is None:
-            if not self._take_points_that_fit(source):
-                self.failed |= Rule.POINTS_BALANCE
+            if self.rest and not self._take_points_that_fit(source):
+                enough = (purse.units or 0) >= units_for(purse.rate, self.rest)
+                self.failed |= Rule.POINTS_MINIMUM if enough else Rule.POINTS_BALANCE
         elif failed := _points_failure(purse, units := units_for(purse.rate, wanted_minor)):
             self.failed |= failed
         elif wanted_minor:

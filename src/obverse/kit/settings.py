@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     code_proof_from_minor: int = Field(
         50_000,
         ge=0,
-        description="From this amount a code needs a PIN or a passkey, unless its merchant agreed on another.",
+        description="From this amount a code needs a PIN or a passkey; merchants may agree on another.",
     )
     code_interval_s: int = Field(
         180, ge=5, le=604_800, description="How long a phone shows a payment code before the next one."

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from obverse.kit.ids import AccountId, ApiKeyId, ApplicationId, MerchantId, PointsIssuerId
 from obverse.kit.secret import Sealed, Secret
@@ -139,7 +140,10 @@ class Application(msgspec.Struct, frozen=True):
 
 
 class MerchantChange(msgspec.Struct, frozen=True):
-    """What an operator changes of a merchant; None leaves a field as it is."""
+    """What an operator changes of a merchant; what is unset, or None, stays as it is.
+
+    Only `code_proof_from_minor` may become None, the platform's amount.
+    """
 
     name: str | None = None
     category: str | None = None
@@ -148,7 +152,7 @@ class MerchantChange(msgspec.Struct, frozen=True):
     fee_plan: FeePlan | None = None
     is_agent: bool | None = None
     accepts_points: frozenset[PointsIssuerId] | None = None
-    code_proof_from_minor: int | None = None
+    code_proof_from_minor: int | UnsetType | None = UNSET
 
 
 class Decision(msgspec.Struct, frozen=True):

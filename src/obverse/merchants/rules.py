@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from uuid import UUID
 
+from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
 from obverse.kit.errors import InvalidRequest, NotPermitted
@@ -126,7 +127,10 @@ def change(merchant: Merchant, wanted: MerchantChange) -> Merchant:
     """The merchant as it shall be. Raises `InvalidRequest`, and `MerchantClosed` where it is too late."""
     if merchant.state is MerchantState.CLOSED:
         raise MerchantClosed
-    changed = replace(merchant, **{k: v for k, v in asdict(wanted).items() if v is not None})
+    given = {name: value for name, value in asdict(wanted).items() if value not in (None, UNSET)}
+    if wanted.code_proof_from_minor is None:
+        given["code_proof_from_minor"] = None
+    changed = replace(merchant, **given)
     check_merchant(changed)
     return changed
 

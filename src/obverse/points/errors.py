@@ -47,7 +47,7 @@ class PointsAccountUnknown(ObverseError):
     param = "account"
 
     def __init__(self) -> None:
-        super().__init__("The issuer knows no such account of yours.")
+        super().__init__("The issuer knows no such account of yours. Check its number.")
 
 
 class PointsAccountLinked(ObverseError):

@@ -94,7 +94,7 @@ class Links:
         """Have an issuer send a code to the owner of an account, which is the member's who reads it.
 
         With `card_id` it will stand behind that card, last in order. One that waits to be proved is begun
-        anew. With the same `request_key` the issuer is asked again only if it has not answered.
+        anew. With the same `request_key` the issuer is asked again only if it has sent no code yet.
 
         Raises `InvalidRequest`, `MemberNotFound`, `MemberSuspended`, `PointsIssuerNotFound`,
         `PointsIssuerSuspended`, `CardNotFound`, `CardTakesNoPoints`, `PointsAccountUnknown`,

@@ -160,7 +160,9 @@ def account_form(account: Secret) -> Secret:
     """
     form = re.sub(r"[ -]", "", account.reveal()).upper()
     if not _ACCOUNT.fullmatch(form):
-        raise InvalidRequest("That is no account number.", "account")
+        raise InvalidRequest(
+            "An account has 4 to 64 letters, digits or @ . _ +, beside spaces and dashes.", "account"
+        )
     return Secret(form)
 
 

@@ -61,12 +61,14 @@ class Counter:
         issuer = await an_accepted_issuer(self.points, self.shop.id, rate, short_name=name)
         return await points_behind(self.points, self.network, card, issuer, units)
 
-    async def codes(self, card: Card, count: int = 1) -> list[Secret]:
-        """Codes of this card on its holder's phone."""
+    async def codes(self, card: Card, count: int = 1, *, lost: bool = False) -> list[Secret]:
+        """Codes of this card on a phone of its holder's, which has `lost` that phone since."""
         assert card.member_id is not None
         rooms, key = codes_rooms(self.world.house), a_key()
         device = await rooms.devices.register(card.member_id, "Phone", public_half(key))
         batch = await rooms.batches.make(card.member_id, device.id, card.id, count)
+        if lost:
+            await rooms.devices.remove(card.member_id, device.id)
         return [Secret(each["code"]) for each in opened(batch.sealed, key)["codes"]]
 
 
@@ -168,7 +170,7 @@ async def test_pr12_swipe_chip_contactless_and_typed_are_treated_alike_and_a_ban
 
 async def test_every_bad_pick_gets_a_clear_answer_and_moves_nothing(counter: Counter) -> None:
     card, entry = await counter.registered()
-    await counter.points_behind(card, "SKY", Rate(2, 1, minimum_units=1_000), 20_000)
+    sky = await counter.points_behind(card, "SKY", Rate(2, 1, minimum_units=1_000), 20_000)
     till, points = counter.till, counter.network
     quote = (await till.inquire(entry)).points.quote
 
@@ -182,6 +184,8 @@ async def test_every_bad_pick_gets_a_clear_answer_and_moves_nothing(counter: Cou
     assert await answer(5_000, Pick(2, 1_000)) == ("12", "tender_invalid")
     assert await answer(5_000, Pick(1, 1_000), "ABCDEFGH2345") == ("12", "quote_expired")
     assert points.taken == []
+    points.units[sky] = 1_999
+    assert await answer(5_000, Pick(1, 1_000)) == ("51", "insufficient_points"), "it has shrunk since"
     points.outcome = LegOutcome.DECLINED
     assert await answer(5_000, Pick(1, 1_000)) == ("05", "points_issuer_declined")
     points.outcome = LegOutcome.UNREACHABLE
@@ -208,6 +212,8 @@ async def test_p10_a_code_scanned_at_two_tills_in_the_same_moment_pays_once(coun
     till = counter.till if paid is scans[0] else counter.other_till
     assert (await till.refund(paid, 12_000)).approved
     assert (await till.scan(code, 1_000, PIN)).response_code == "14", "an old photograph of it"
+    (stolen,) = await counter.codes(card, lost=True)
+    assert (await till.scan(stolen, 1_000, PIN)).response_code == "14", "a code of a phone that is gone"
     assert (await till.scan(Secret(code.reveal()[:-1] + "0"), 1_000)).response_code == "14"
 
 

@@ -30,6 +30,8 @@ EMPTY: Final = "empty list"
 """Answered, with nothing of the victim's in it."""
 OWN: Final = "own"
 """Answered, about the caller's own things only."""
+EVERY_MEMBERS: Final = "every member's"
+"""Answered, about what every member may know."""
 AMOUNT: Final = {"amount": 100, "currency": "KRW"}
 ACCOUNT: Final = {"bank_code": "004", "number": "110222333444", "holder": "Stranger"}
 CHARGE: Final = {"amount": 10_000, "means": "bank_transfer"}
@@ -285,6 +287,7 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("POST", "/v1/points_accounts"): Row(
         403, 404, {"issuer": "{pis}", "account": "77001234", "card": "{card}"}
     ),
+    ("GET", "/v1/members/me/points_issuers"): Row(403, EVERY_MEMBERS),
     ("GET", "/v1/points_accounts"): Row(403, EMPTY),
     ("GET", "/v1/points_accounts/{pacc}"): Row(403, 404),
     ("POST", "/v1/points_accounts/{pacc}/prove"): Row(403, 404, {"code": "123456"}),

@@ -131,6 +131,14 @@ async def test_what_is_thought_through_takes_no_code_to_guess_at(rest: RestHouse
     asked = {"code": await phone.code(), "amount": 100, "currency": "KRW"}
     answer = await rest.client.post("/v1/payments/dry_run", json=asked, headers=rest.merchant)
     assert refused(answer) == (400, "invalid_request", "code")
+    as_number = {"card_number": asked.pop("code"), "entry": "swipe"} | asked
+    made_up = as_number | {"card_number": a_code_never_made(rest.house).reveal()}
+    told = [
+        (await rest.client.post("/v1/payments/dry_run", json=body, headers=rest.merchant)).json()
+        for body in (as_number, made_up)
+    ]
+    assert told[0]["status"] == "declined"
+    assert told[0] == told[1], "nor is it a number to try"
 
 
 async def test_points_may_be_asked_for_with_a_code_that_pays_afterwards(

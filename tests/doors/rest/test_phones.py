@@ -147,6 +147,27 @@ async def test_a_card_that_was_handed_over_is_not_paid_with_from_its_givers_phon
     assert await paid(rest, phone.show().digits.reveal()) == "card_not_accepted"
 
 
+async def test_a_wrong_pin_three_times_spends_the_code_and_the_member_sees_why(rest: RestHouse) -> None:
+    member = await rest.member(linked=True)
+    accepts = {"accepts": ["one_time", "registered"], "reason": "It takes both."}
+    shop = f"/v1/merchants/{rest.merchant_id}"
+    assert (await rest.client.patch(shop, json=accepts, headers=rest.operator)).status_code == 200
+    (linked,) = (await rest.client.get("/v1/funding_sources", headers=member.headers)).json()["data"]
+    registered = {"source": linked["id"]}
+    card = (await rest.client.post("/v1/registered_cards", json=registered, headers=member.headers)).json()
+    pin = {"pin": "4821", "pin_again": "4821"}
+    await rest.client.put(f"/v1/cards/{card['id']}/pin", json=pin, headers=member.headers)
+    phone = await a_phone(rest, member)
+    await phone.fetch(card["id"])
+    phone.pick(card["id"])
+    code = phone.show().digits.reveal()
+    answers = [(await rest.pay({"code": code, "pin": typed})).json() for typed in ("4822",) * 3 + ("4821",)]
+    assert [answer["decline"]["code"] for answer in answers] == ["card_not_accepted"] * 4
+    listed = await rest.client.get(f"/v1/payments?card={card['id']}", headers=member.headers)
+    seen = [payment["decline"]["code"] for payment in listed.json()["data"]]
+    assert seen == ["code_used", *["wrong_pin"] * 3]
+
+
 async def test_a_session_that_was_found_registers_no_phone(rest: RestHouse) -> None:
     member = await rest.member()
     body = {"name": "Thief's", "public_key": jwk_of(a_key())}

@@ -192,17 +192,24 @@ async def test_a_quote_whose_time_is_over_is_declined_and_a_balance_that_shrank_
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"),
-    [(LegOutcome.DECLINED, "not_approved"), (LegOutcome.UNREACHABLE, "try_again_later"),
-     (LegOutcome.NO_ANSWER, "try_again_later")],
+    ("outcome", "told", "exact"),
+    [(LegOutcome.DECLINED, "not_approved", "points_issuer_declined"),
+     (LegOutcome.UNREACHABLE, "try_again_later", "points_issuer_unavailable"),
+     (LegOutcome.NO_ANSWER, "try_again_later", "points_issuer_late")],
 )  # fmt: skip
 async def test_p09_where_an_issuer_does_not_approve_no_card_is_asked(
-    rest: RestHouse, buyer: Buyer, outcome: LegOutcome, told: str, monkeypatch: pytest.MonkeyPatch
+    rest: RestHouse,
+    buyer: Buyer,
+    outcome: LegOutcome,
+    told: str,
+    exact: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rest.points_network, "outcome", outcome)
     asked = len(rest.card_company.asked)
     refused = await pay(rest, buyer, [{"number": 1, "amount": 100}])
     assert (refused["status"], refused["decline"]["code"]) == ("declined", told)
+    assert (await seen_by(rest, refused, buyer.member.headers))["decline"]["code"] == exact
     assert len(rest.card_company.asked) == asked
 
 

@@ -61,6 +61,9 @@ async def test_pr1_operators_take_issuers_in_and_members_link_accounts(rest: Res
     assert rotated["secret"] not in (None, issuer["secret"])
 
     member, card, _ = await _registered(rest)
+    known = (await rest.client.get("/v1/members/me/points_issuers", headers=member.headers)).json()["data"]
+    told = {name: changed[name] for name in ("id", "object", "name", "unit", "state")}
+    assert told in known, "and neither address nor secret"
     body = {"issuer": issuer["id"], "account": a_number().reveal(), "card": card}
     linked = await _post(rest, "/v1/points_accounts", body, member.headers, status=201)
     assert (linked["status"], linked["code_sent"]) == ("pending", True)
@@ -108,6 +111,9 @@ async def test_pr10_operators_say_whose_points_a_merchant_takes(rest: RestHouse)
     assert (changed["accepts_points"], changed["code_proof_from"]) == ([issuer], 30_000)
     seen = (await rest.client.get(path, headers=key)).json()
     assert (seen["accepts_points"], seen["accepts"]) == ([issuer], ["registered"])
+    for change, left in (({"name": "Renamed"}, 30_000), ({"code_proof_from": None}, None)):
+        again = await rest.client.patch(path, json=change | {"reason": "x"}, headers=rest.operator)
+        assert again.json()["code_proof_from"] == left, "null is the platform's amount"
     nobody = wanted | {"accepts_points": [issuer, "pis_01h455vb4pex5vsknk084sn02q"]}
     refused = await rest.client.patch(path, json=nobody, headers=rest.operator)
     assert (refused.status_code, refused.json()["code"]) == (404, "points_issuer_not_found")

@@ -65,6 +65,13 @@ async def test_points_before_the_card_are_spent_by_themselves_as_far_as_they_go(
     ]
 
 
+async def test_all_of_one_kind_may_be_picked_beside_so_much_of_another(mixed: MixedWorld) -> None:
+    card, number, (miles, stars, _) = await mixed.wallet(units=1_000)
+    tender = Tender(400, source_id=miles), Tender(None, source_id=stars)
+    paid = await mixed.engine.authorize(mixed.swipe(card, number, 5_000, *tender))
+    assert [(leg.amount_minor, leg.units) for leg in paid.legs] == [(400, 800), (4_600, 460)]
+
+
 async def test_a_balance_that_has_shrunk_is_a_clear_answer_and_costs_nothing(mixed: MixedWorld) -> None:
     card, number, sources = await mixed.wallet(units=1_000)
     request = mixed.swipe(card, number, 20_000, *picks(sources, 500, 10_010))

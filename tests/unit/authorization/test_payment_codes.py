@@ -99,6 +99,13 @@ def test_p10_a_code_that_is_not_good_pays_nothing(code: Mapping[str, int], decli
     assert not batch.guesses, "it was made, so nobody has guessed it"
 
 
+def test_a_code_pays_and_takes_no_money_in() -> None:
+    card = a_fuel_card()
+    batch = a_batch(card, code := a_code(card))
+    load = shows(code.hash, merchant=replace(SHOP, is_agent=True), purpose=Purpose.LOAD)
+    assert pays(batch, load).decline is Decline.UNKNOWN_CARD
+
+
 def test_every_rule_of_the_card_behind_the_code_applies() -> None:
     closed = a_fuel_card(state=CardState.SUSPENDED)
     batch = a_batch(closed, code := a_code(closed))
@@ -109,6 +116,14 @@ def test_every_rule_of_the_card_behind_the_code_applies() -> None:
     assert not batch.spent_codes, "what is declined leaves the code as it was"
 
 
+def test_a_form_that_names_somebody_else_is_no_companion_of_a_code() -> None:
+    card = a_fuel_card()
+    batch = a_batch(card, code := a_code(card))
+    declined = pays(batch, shows(code.hash, holder_matches=False))
+    assert declined.decline is Decline.WRONG_DETAILS
+    assert pays(batch, shows(code.hash, holder_matches=True)).status is Status.APPROVED
+
+
 def test_three_wrong_pins_spend_the_code_and_the_right_one_pays_before() -> None:
     card = a_fuel_card()
     batch = a_batch(card, spent := a_code(card), good := a_code(card))
@@ -116,6 +131,20 @@ def test_three_wrong_pins_spend_the_code_and_the_right_one_pays_before() -> None
     assert wrong == [Decline.WRONG_PIN] * 3
     assert pays(batch, shows(spent.hash, pin=PIN)).decline is Decline.CODE_USED
     assert pays(batch, shows(good.hash, pin=PIN)).status is Status.APPROVED
+
+
+def test_who_has_only_an_old_photograph_tries_no_pin_with_it() -> None:
+    card = a_fuel_card()
+    for code in (a_code(card, used=True), a_code(card, ends_s=0), a_code(card, begins_s=1)):
+        batch = a_batch(card, code)
+        for pin in (Secret("0000"), PIN):
+            declined = pays(batch, shows(code.hash, pin=pin)).decline
+            assert declined in (Decline.CODE_USED, Decline.CODE_EXPIRED)
+        assert (batch.card_uses(), batch.spent_codes) == ([], {})
+    shut = Guesses({(SHOP.id, "TERM0001"): 10}, {SHOP.id: 10}, 10)
+    batch = a_batch(card, code := a_code(card), guesses=shut)
+    assert pays(batch, shows(code.hash, pin=Secret("0000"))).decline is Decline.TOO_MANY_GUESSES
+    assert (batch.card_uses(), batch.spent_codes) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -144,8 +173,8 @@ def test_p10_guesses_shut_the_terminal_then_the_merchant_then_ask_everybody_for_
     batch = a_batch(card, *(codes := [a_code(card) for _ in range(3)]))
     answers = [pays(batch, shows(f"made up {n}".encode())).decline for n in range(12)]
     assert answers == [Decline.UNKNOWN_CODE] * 10 + [Decline.TOO_MANY_GUESSES] * 2
-    assert batch.guesses == {(SHOP.id, "TERM0001"): 12}, "what is tried behind a shut door counts as well"
-    assert batch.guessed_too_often() == [(SHOP.id, "TERM0001", 12)]
+    assert batch.guesses == {(SHOP.id, "TERM0001"): 10}, "one till behind a shut door shuts no other"
+    assert batch.guessed_too_often() == [(SHOP.id, "TERM0001", 10)]
     assert pays(batch, shows(codes[0].hash)).decline is Decline.TOO_MANY_GUESSES
     next_till = shows(codes[0].hash, terminal="TERM0002")
     assert pays(batch, next_till).status is Status.APPROVED
@@ -156,6 +185,15 @@ def test_p10_guesses_shut_the_terminal_then_the_merchant_then_ask_everybody_for_
     batch = a_batch(card, codes[2], guesses=everywhere)
     assert pays(batch, shows(codes[2].hash)).decline is Decline.PROOF_NEEDED
     assert pays(batch, shows(codes[2].hash, pin=PIN)).status is Status.APPROVED
+
+
+def test_p17_guesses_that_wander_from_till_to_till_are_noticed_too() -> None:
+    card = a_fuel_card()
+    batch = a_batch(card, code := a_code(card))
+    for n in range(50):
+        pays(batch, shows(f"made up {n}".encode(), terminal=f"TILL{n % 6}"))
+    assert batch.guessed_too_often() == [(SHOP.id, None, 50)]
+    assert pays(batch, shows(code.hash, terminal="TILL99")).decline is Decline.TOO_MANY_GUESSES
 
 
 def test_p08_a_payment_by_code_is_undone_by_who_shows_that_code_and_stays_spent() -> None:

@@ -31,7 +31,7 @@ from tests.factories.mixed import (
 )
 
 from obverse.authorization.errors import BalancesNeeded
-from obverse.authorization.model import AuthorizationRequest, Decision, Decline, Entry, Tender
+from obverse.authorization.model import AuthorizationRequest, Decision, Decline, Entry, Purpose, Tender
 from obverse.merchants.model import Merchant
 from obverse.points.model import Holding, Rate
 from obverse.points.rules import most_minor, units_for, worth_minor
@@ -107,7 +107,7 @@ def test_without_a_pick_points_before_the_card_pay_first_and_behind_it_never() -
 
 def test_an_issuer_that_gives_no_answer_is_passed_over() -> None:
     wallet = Wallet()
-    assert shape(wallet.decide(asks(1_000), {wallet.stars.id: 50})) == [
+    assert shape(wallet.decide(asks(1_000), {wallet.miles.id: 0, wallet.stars.id: 50})) == [
         (POINTS, 500, 50),
         (LINKED, 500, None),
     ]
@@ -162,6 +162,28 @@ def test_a_pick_that_cannot_be_is_declined_with_its_reason(tender: list[Tender],
     assert not decision.legs
 
 
+def test_a_balance_that_was_asked_for_says_nothing_of_another() -> None:
+    wallet = Wallet()
+    request = asks(10_000, pick(wallet.miles, 1_000), pick(wallet.stars, None))
+    assert wallet.decide(request).to_ask == {wallet.stars.id}
+    decision = wallet.decide(request, {wallet.stars.id: 50})
+    assert shape(decision) == [(POINTS, 1_000, 2_000), (POINTS, 500, 50), (LINKED, 8_500, None)]
+
+
+def test_a_pick_of_all_takes_nothing_where_nothing_is_left_to_be_paid() -> None:
+    wallet = Wallet()
+    decision = wallet.decide(asks(1_000, pick(1, 1_000), pick(2, None)))
+    assert (decision.decline, shape(decision)) == (None, [(POINTS, 1_000, 2_000)])
+
+
+def test_a_pick_of_all_whose_part_is_too_small_for_the_rate_is_no_lack_of_points() -> None:
+    wallet = Wallet()
+    rates = {(STARS, None): Rate(1, 10, minimum_units=100)}
+    for units, decline in ((99, Decline.POINTS_BELOW_MINIMUM), (98, Decline.INSUFFICIENT_POINTS)):
+        decision = wallet.decide(asks(990, pick(2, None)), {wallet.stars.id: units}, rates=rates)
+        assert decision.decline is decline
+
+
 def test_points_that_the_merchant_has_not_chosen_pay_nothing() -> None:
     wallet = Wallet()
     shop = replace(SHOP, accepts_points=frozenset({STARS}))
@@ -190,7 +212,7 @@ def test_all_there_is_can_be_picked_once_it_is_known() -> None:
     request = asks(1_000, pick(wallet.stars, None))
     assert wallet.decide(request).to_ask == {wallet.stars.id}
     assert shape(wallet.decide(request, {wallet.stars.id: 7})) == [(POINTS, 70, 7), (LINKED, 930, None)]
-    assert wallet.decide(request, {}).decline is Decline.INSUFFICIENT_POINTS
+    assert wallet.decide(request, {wallet.stars.id: 0}).decline is Decline.INSUFFICIENT_POINTS
 
 
 def test_an_account_that_was_unlinked_is_no_source_any_more() -> None:
@@ -246,3 +268,12 @@ def test_credit_comes_before_points_as_the_wallet_says_and_partial_takes_what_th
     answer = decided(batch.decide(command))
     assert [(leg.amount_minor, leg.units) for leg in answer.legs] == [(300, None), (400, 40)]
     assert (answer.amount.amount_minor, answer.requested_minor) == (700, 1_000)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.PURCHASE, Purpose.INQUIRY])
+def test_a_real_card_is_neither_paid_with_nor_asked_about_online(purpose: Purpose) -> None:
+    wallet = Wallet()
+    online = replace(asks(1_000, purpose=purpose), entry=Entry.ONLINE)
+    assert wallet.decide(online).decline is Decline.NOT_ACCEPTED_HERE
+    swiped = asks(1_000, pick(2, 500), purpose=purpose)
+    assert wallet.decide(swiped).decline is None

@@ -56,7 +56,9 @@ FOR_MERCHANTS: Final[dict[Decline, DeclineView]] = {
     Decline.CODE_EXPIRED: _NOT_ACCEPTED,
     Decline.TOO_MANY_GUESSES: _NOT_ACCEPTED,
     Decline.PROOF_NEEDED: DeclineView("proof_needed", "The holder has to type the PIN, or use a passkey."),
-    Decline.TENDER_INVALID: DeclineView("tender_invalid", "What was picked is not behind this card."),
+    Decline.TENDER_INVALID: DeclineView(
+        "tender_invalid", "What was picked is not behind this card, or was picked twice."
+    ),
     Decline.TENDER_TOO_LARGE: DeclineView("tender_too_large", "More was picked than is to be paid."),
     Decline.QUOTE_EXPIRED: DeclineView("quote_expired", "The rates that were shown are over. Ask again."),
     Decline.POINTS_NOT_ACCEPTED: _OTHER_POINTS,
@@ -117,7 +119,7 @@ FOR_MEMBERS: Final[dict[Decline, DeclineView]] = {
         Decline.CODE_EXPIRED: "The payment code is not good at this time.",
         Decline.TOO_MANY_GUESSES: "Too many codes that do not exist were tried there. Try again later.",
         Decline.PROOF_NEEDED: "This amount needs your PIN or a passkey beside the code.",
-        Decline.TENDER_INVALID: "What was picked is not behind the card.",
+        Decline.TENDER_INVALID: "What was picked is not behind the card, or was picked twice.",
         Decline.TENDER_TOO_LARGE: "More was picked than was to be paid.",
         Decline.QUOTE_EXPIRED: "The rates that were shown are over.",
         Decline.POINTS_NOT_ACCEPTED: "The merchant does not take these points, or their issuer is suspended.",

@@ -8,6 +8,7 @@ import msgspec
 from litestar import get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from obverse.access.model import Scope
@@ -73,7 +74,7 @@ class NewMerchant(Body, frozen=True):
 
 
 class MerchantChangeBody(Body, frozen=True):
-    """What is left out stays as it is."""
+    """What is left out stays as it is; `code_proof_from` null goes back to the platform's amount."""
 
     reason: Reason
     name: Text | None = None
@@ -83,7 +84,7 @@ class MerchantChangeBody(Body, frozen=True):
     fee_plan: FeePlanShape | None = None
     is_agent: bool | None = None
     accepts_points: AcceptsPoints | None = None
-    code_proof_from: Amount | None = None
+    code_proof_from: Amount | UnsetType | None = UNSET
 
 
 class NewPayout(PayoutBody, frozen=True, kw_only=True):

@@ -11,10 +11,20 @@ from msgspec import Meta
 from obverse.doors.rest.answer import Repeatable
 from obverse.doors.rest.auth import Allow, caller_of, member_of
 from obverse.doors.rest.services import HttpRequest, services
-from obverse.doors.rest.shapes import Body, Id, ListView, View, id_text
+from obverse.doors.rest.shapes import (
+    After,
+    Body,
+    Id,
+    Limit,
+    ListView,
+    View,
+    id_text,
+    list_view,
+    page_request,
+)
 from obverse.kit.ids import CardId, PointsIssuerId, SourceId, from_text, to_text
 from obverse.kit.secret import Secret
-from obverse.points import Account, AccountState
+from obverse.points import Account, AccountState, Issuer, IssuerState
 
 _MEMBERS: Final = Allow(members=True)
 _PATH: Final = "/v1/points_accounts"
@@ -40,6 +50,16 @@ class NewPointsAccount(Body, frozen=True):
     card: Id | None = None
 
 
+class KnownIssuerView(View, frozen=True):
+    """A points issuer as members see it. Nothing begins with one that is `suspended`."""
+
+    id: str
+    object: str
+    name: str
+    unit: str
+    state: IssuerState
+
+
 class PointsCode(Body, frozen=True):
     """What the issuer has sent to the account's owner."""
 
@@ -60,6 +80,15 @@ class PointsAccountView(View, frozen=True):
     expires: datetime | None
     """Until when the code may be given; None where that is over."""
     created: datetime
+
+
+@get("/v1/members/me/points_issuers", before_request=_MEMBERS, tags=_TAGS)
+async def list_known_points_issuers(
+    request: HttpRequest, limit: Limit = 20, after: After = None
+) -> ListView[KnownIssuerView]:
+    """The points issuers that take part, newest first: whose accounts a member may link."""
+    page = await services(request).relay.issuers.list(page_request("pis", limit, after))
+    return list_view("pis", page, _issuer_view)
 
 
 @post(_PATH, before_request=_MEMBERS, operation_class=Repeatable, tags=_TAGS)
@@ -103,6 +132,10 @@ async def unlink_points_account(request: HttpRequest, points_account_id: FromPat
     return _view(await services(request).relay.links.unlink(member_of(request), _id(points_account_id)))
 
 
+def _issuer_view(issuer: Issuer) -> KnownIssuerView:
+    return KnownIssuerView(to_text("pis", issuer.id), "points_issuer", issuer.name, issuer.unit, issuer.state)
+
+
 def _id(text: str) -> SourceId:
     return SourceId(from_text("src", text))
 
@@ -122,6 +155,7 @@ def _view(account: Account) -> PointsAccountView:
 
 
 ROUTES: Final[list[HTTPRouteHandler]] = [
+    list_known_points_issuers,
     create_points_account,
     prove_points_account,
     list_points_accounts,
