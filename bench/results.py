@@ -39,12 +39,12 @@ LOADS: Final = (
     Load("mixed", "points of two issuers + real card, one payment", "on_us_iso8583", 0.2),
     Load("scan", "payment codes at tills, on-us, ISO 8583", "on_us_iso8583", 1.0),
     Load("refunds", "refunds of captured payments, ISO 8583", "on_us_iso8583", 0.8),
-    Load("claims", "a claim file, matched and paid line by line", "on_us_iso8583", 0.8),
+    Load("claims", "a claim file, matched and paid line by line", "on_us_iso8583", 0.8, rounds=1),
     Load("single", "one request at a time, ISO 8583", p50_ms_max=3),
     Load("issue", "one-time numbers, one by one, REST", per_second_min=1_500),
     Load("issue_bulk", "one-time numbers, 20,000 in one order", per_second_min=20_000),
     Load("codes", "payment codes, made, stored and sealed to phones", per_second_min=20_000),
-    Load("fan_out", "balances of 20 issuers, the slowest after 100 ms", p50_ms_max=150),
+    Load("fan_out", "balances of 20 issuers, the slowest after 100 ms", p50_ms_max=150, rounds=1),
     Load(
         "settlement",
         "a business day of 1 million captures, settled",
@@ -52,7 +52,7 @@ LOADS: Final = (
         grown_mib_max=32,
         rounds=1,
     ),
-    Load("bulk_order", "10,000 gifts in one order, paid to allocated", per_second_min=1_000),
+    Load("bulk_order", "10,000 gifts in one order, paid to allocated", per_second_min=1_000, rounds=1),
     Load(
         "statements",
         "100,000 members hear of their day, by mail",
