@@ -238,24 +238,25 @@ class CodeLife(RuleBasedStateMachine):
 
     def expected(self, scan: Scan, id_: AuthorizationId) -> tuple[AuthorizationId, Decline | None]:
         """What this till has to hear, and what it leaves of the code."""
-        if self.guesses[scan.read.till] >= BUDGET.of_terminal or self.guesses.total() >= BUDGET.of_merchant:
-            return id_, Decline.TOO_MANY_GUESSES
-        code = self.plain.get(scan.code)
-        if code is None:
+        guessed = self.guesses[scan.read.till]
+        is_shut = guessed >= BUDGET.of_terminal or self.guesses.total() >= BUDGET.of_merchant
+        code, without_proof = self.plain.get(scan.code), is_shut and not scan.read.proved
+        if code is None and not is_shut:
             self.guesses[scan.read.till] += 1
             return id_, Decline.UNKNOWN_CODE
-        if code.is_spent:
-            return id_, Decline.CODE_USED
-        if not code.begins_s <= self.now_s < code.ends_s:
-            return id_, Decline.CODE_EXPIRED
+        if code is None or code.is_spent or not code.begins_s <= self.now_s < code.ends_s:
+            unshut = Decline.CODE_USED if code is not None and code.is_spent else Decline.CODE_EXPIRED
+            return id_, Decline.TOO_MANY_GUESSES if is_shut else unshut
         if scan.read.pin != "none" and self.failures[code.card] >= CARD_TRIES_MAX:
-            return id_, Decline.PIN_LOCKED
+            return id_, Decline.TOO_MANY_GUESSES if without_proof else Decline.PIN_LOCKED
         if scan.read.pin == "wrong":
             self.failures[code.card] += 1
             code.tries += 1
-            return id_, Decline.WRONG_PIN
+            return id_, Decline.TOO_MANY_GUESSES if without_proof else Decline.WRONG_PIN
         if scan.read.pin == "right":
             self.failures[code.card] = 0
+        elif without_proof:
+            return id_, Decline.TOO_MANY_GUESSES
         if scan.read.amount >= PROOF_FROM and scan.read.pin != "right" and not scan.read.proved:
             return id_, Decline.PROOF_NEEDED
         if not scan.read.asks_balance:

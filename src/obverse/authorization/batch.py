@@ -40,7 +40,6 @@ from obverse.authorization.model import (
     LegPlan,
     LegStatus,
     Purpose,
-    Rule,
     Status,
 )
 from obverse.authorization.ports import LegAnswer, LegRequest, PointsRequest, Terminal
@@ -105,7 +104,7 @@ class Batch(Recognition):
         decision = self._decision(command, known)
         if decision.to_ask:
             raise BalancesNeeded([self._loaded.holdings[id_] for id_ in sorted(decision.to_ask)])
-        if known is not None and Rule.CODE not in decision.failed_rules:
+        if known is not None and (command.code_hash is None or self._is_good(command.code_hash)):
             proof.count_pin(known.usage, known.pin)
         if known is not None and decision.decline is None and request.purpose in LOADS:
             decision = self._with_lot(request, known)
@@ -117,7 +116,9 @@ class Batch(Recognition):
         request = command.request
         if request.purpose in LOADS:
             return authorize_load(request, known, self.books, now=self.now)
-        decision = rules.authorize(request, known, self.books, now=self.now, code=self._code_check(command))
+        decision = rules.authorize(
+            request, known, self.books, now=self.now, code=self._code_check(command, known)
+        )
         if decision.decline is Decline.UNKNOWN_CARD and not command.is_ours:
             return replace(decision, decline=Decline.NOT_REGISTERED)
         return decision

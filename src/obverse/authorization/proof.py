@@ -37,16 +37,14 @@ class CodeCheck(Enum):
     OVER = auto()
     """Not good any more, or not yet."""
     GUESSING = auto()
-    """Codes that were never made were tried here too often: even a right one does not count for a while."""
+    """Codes that were never made were tried here too often: a right one alone does not count for a while."""
 
 
 CODE_FAILS: Final = frozenset({CodeCheck.UNKNOWN, CodeCheck.USED, CodeCheck.OVER, CodeCheck.GUESSING})
 
 
-def code_check(code: Code | None, now: datetime, *, is_guessing: bool) -> CodeCheck:
+def code_check(code: Code | None, now: datetime) -> CodeCheck:
     """Whether this code pays now: it was made, is within its time, and has paid nothing yet (PC-7, P10)."""
-    if is_guessing:
-        return CodeCheck.GUESSING
     if code is None:
         return CodeCheck.UNKNOWN
     if is_spent(code):

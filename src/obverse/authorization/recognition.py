@@ -13,7 +13,7 @@ from obverse.authorization import proof
 from obverse.authorization.actions import Actions
 from obverse.authorization.commands import Authorize
 from obverse.authorization.known import KnownCard, Purse
-from obverse.authorization.model import LOADS, AuthorizationRequest, Decision, Purpose, Rule
+from obverse.authorization.model import LOADS, AuthorizationRequest, Decision, Purpose
 from obverse.authorization.proof import CodeCheck, PinCheck
 from obverse.cards.model import Card
 from obverse.cards.rules import face_expiry_of
@@ -65,12 +65,23 @@ class Recognition(Actions):
         card = None if code is None else self._cards_by_id.get(code.card_id)
         return card if code is not None and card is not None and stands_for(code, card) else None
 
-    def _code_check(self, command: Authorize) -> CodeCheck:
-        """What is to be said of the code that was shown, if one was."""
+    def _code_check(self, command: Authorize, known: KnownCard | None) -> CodeCheck:
+        """What is to be said of the code that was shown, if one was.
+
+        Where codes are being guessed one pays only with its member's PIN or passkey, and nothing tells it
+        from others without: a guesser learns nothing, and honest people are not shut out with them.
+        """
         if command.code_hash is None:
             return CodeCheck.NOT_GIVEN
-        is_guessing = self._is_guessing(command.request)
-        return proof.code_check(self._code(command.code_hash), self.now, is_guessing=is_guessing)
+        check = proof.code_check(self._code(command.code_hash), self.now)
+        if not self._is_guessing(command.request):
+            return check
+        is_proved = known is not None and (known.pin is PinCheck.RIGHT or command.request.holder_proved)
+        return check if check is CodeCheck.RIGHT and is_proved else CodeCheck.GUESSING
+
+    def _is_good(self, code_hash: bytes) -> bool:
+        """Whether a code pays at this moment, if the rest is right."""
+        return proof.code_check(self._code(code_hash), self.now) is CodeCheck.RIGHT
 
     def _is_guessing(self, request: AuthorizationRequest) -> bool:
         """Whether more was tried in vain here, or at all of this merchant, than anybody mistypes."""
@@ -111,7 +122,7 @@ class Recognition(Actions):
             # Behind a shut door nothing is counted: one till alone must not shut others.
             if merchant is not None and not self._is_guessing(command.request):
                 self.guesses[merchant.id, command.request.terminal or ""] += 1
-        elif Rule.CODE in decision.failed_rules:
+        elif not self._is_good(code_hash):
             return
         elif decision.decline is None and command.request.purpose is not Purpose.INQUIRY:
             self.spent_codes[code_hash] = replace(code, used_by=command.id)

@@ -141,10 +141,21 @@ def test_who_has_only_an_old_photograph_tries_no_pin_with_it() -> None:
             declined = pays(batch, shows(code.hash, pin=pin)).decline
             assert declined in (Decline.CODE_USED, Decline.CODE_EXPIRED)
         assert (batch.card_uses(), batch.spent_codes) == ([], {})
+
+
+def test_behind_a_shut_door_only_proof_pays_and_pins_are_counted_as_everywhere() -> None:
+    card = a_fuel_card()
     shut = Guesses({(SHOP.id, "TERM0001"): 10}, {SHOP.id: 10}, 10)
-    batch = a_batch(card, code := a_code(card), guesses=shut)
-    assert pays(batch, shows(code.hash, pin=Secret("0000"))).decline is Decline.TOO_MANY_GUESSES
-    assert (batch.card_uses(), batch.spent_codes) == ([], {})
+    batch = a_batch(card, code := a_code(card), other := a_code(card), guesses=shut)
+    alone = [pays(batch, shows(hash_)).decline for hash_ in (code.hash, b"made up")]
+    assert alone == [Decline.TOO_MANY_GUESSES] * 2, "nothing tells one from the other"
+    wrong = [pays(batch, shows(code.hash, pin=Secret("0000"))).decline for _ in range(3)]
+    assert wrong == [Decline.TOO_MANY_GUESSES] * 3
+    assert batch.spent_codes[code.hash].pin_tries == 3
+    assert [use.pin_failures for use in batch.card_uses()] == [3]
+    assert pays(batch, shows(code.hash, pin=PIN)).decline is Decline.TOO_MANY_GUESSES, "it is spent"
+    assert pays(batch, shows(other.hash, pin=PIN)).status is Status.APPROVED
+    assert not batch.guesses
 
 
 @pytest.mark.parametrize(
