@@ -37,7 +37,7 @@ from obverse.vault.numbers import CODE_DIGITS, NUMBER_DIGITS
 from obverse.wallet import SourceKind
 
 _WARM_UP_S: Final = 1.0
-_SECONDS: Final = 4.0
+_SECONDS: Final = 3.0
 _CONNECTIONS: Final = 8
 _IN_FLIGHT: Final = 96
 _OFF_US_IN_FLIGHT: Final = 96

@@ -11,12 +11,12 @@ from tests.factories.shoppers import all_is_well_after, shoppers_at
 
 from obverse.kit.database.embedded import EmbeddedPostgres
 
-KILLS = 20
+KILLS = 12
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_p05_nothing_acknowledged_is_lost_when_the_platform_is_killed_20_times(
+async def test_p05_nothing_acknowledged_is_lost_when_the_platform_is_killed_a_dozen_times(
     estate: Estate, platform: PlatformProcess
 ) -> None:
     shoppers = await shoppers_at(estate, platform)
@@ -32,7 +32,7 @@ async def test_p05_nothing_acknowledged_is_lost_when_the_platform_is_killed_20_t
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_p05_nothing_acknowledged_is_lost_when_postgresql_is_killed_20_times(
+async def test_p05_nothing_acknowledged_is_lost_when_postgresql_is_killed_a_dozen_times(
     own_server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     async with an_estate_on(own_server, tmp_path) as estate:

@@ -17,7 +17,7 @@ from obverse.doors.rest.server import RestDoor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-EXAMPLES: Final = 12
+EXAMPLES: Final = 8
 """Per operation and mode; there are hundreds of operations."""
 KINDS: Final = frozenset({"application/json", "application/problem+json", "text/csv", "text/plain"})
 
